@@ -1,0 +1,87 @@
+"""Encoded payloads to pictures: still images by OpenCV, video packets by FFmpeg (PyAV)."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from firsthand.capture.errors import FirsthandError
+from firsthand.capture.stream import KEYFRAME
+
+if TYPE_CHECKING:
+    from firsthand.capture.recording import Stream
+
+STILL = ("jpeg", "png")
+QUARTER_TURNS = {90: 1, 180: 2, 270: 3}
+
+
+def decode_images(stream: "Stream", start: int, stop: int) -> Iterator[npt.NDArray[np.uint8]]:
+    """Yield samples `start` up to `stop` as BGR uint8 (H, W, 3), turned upright by the stream's ``rotation_deg``."""
+    turns = QUARTER_TURNS.get(int(stream.spec.extra.get("rotation_deg", 0)) % 360, 0)
+    pictures = _stills(stream, start, stop) if stream.spec.encoding in STILL else _video(stream, start, stop)
+    for picture in pictures:
+        yield np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+
+
+def decode_depth(payload: bytes, unit_m: float) -> npt.NDArray[np.float32]:
+    """A 16-bit PNG of depth in units of `unit_m`, as metres (H, W) float32; 0 means unseen and becomes NaN."""
+    import cv2
+
+    raw = cv2.imdecode(np.frombuffer(payload, np.uint8), cv2.IMREAD_UNCHANGED)
+    if raw is None or raw.dtype != np.uint16:
+        raise FirsthandError("a depth image is not a 16-bit PNG")
+    depth = raw.astype(np.float32) * np.float32(unit_m)
+    depth[raw == 0] = np.nan
+    return depth
+
+
+def _stills(stream: "Stream", start: int, stop: int) -> Iterator[npt.NDArray[np.uint8]]:
+    import cv2
+
+    for i in range(start, stop):
+        picture = cv2.imdecode(np.frombuffer(stream.payload(i), np.uint8), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise FirsthandError(f"stream {stream.spec.name}: image {i} does not decode")
+        yield picture  # type: ignore[misc]
+
+
+def _video(stream: "Stream", start: int, stop: int) -> Iterator[npt.NDArray[np.uint8]]:
+    """Decode from the last keyframe shown at or before `start`; FFmpeg hands frames back in presentation order."""
+    if start >= stop:
+        return
+    shown_at = {int(row): i for i, row in enumerate(stream.order)}
+    keys = [row for row in np.flatnonzero(stream.rows["flags"] & KEYFRAME) if shown_at.get(int(row), len(stream)) <= start]
+    # With an edit list the keyframe itself may be cut off; then decoding starts at the first row.
+    first = int(keys[-1]) if keys else 0
+    wanted = start
+    for row, frame in _frames(stream, first):
+        at = shown_at.get(row)
+        if at is None or at < wanted:
+            continue
+        if at > wanted:
+            break
+        yield frame.to_ndarray(format="bgr24")
+        wanted += 1
+        if wanted >= stop:
+            return
+    raise FirsthandError(f"stream {stream.spec.name}: frame {wanted} of {len(stream)} does not decode")
+
+
+def _frames(stream: "Stream", first: int) -> Iterator[tuple[int, Any]]:
+    import av
+    from av.error import FFmpegError
+
+    codec: Any = av.CodecContext.create(stream.spec.encoding, "r")
+    codec.extradata = stream.spec.extradata or None
+    codec.thread_type = "AUTO"
+    try:
+        for row in range(first, len(stream.rows)):
+            packet = av.Packet(stream.row_payload(row))
+            packet.pts = row  # comes back on the frame: which row it was
+            for frame in codec.decode(packet):
+                yield int(frame.pts), frame
+        for frame in codec.decode(None):
+            yield int(frame.pts), frame
+    except FFmpegError as error:
+        raise FirsthandError(f"stream {stream.spec.name}: the video does not decode ({error.strerror})") from error

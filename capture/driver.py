@@ -1,0 +1,38 @@
+"""What a device looks like to the recorder, and where each driver lives."""
+
+from types import TracebackType
+from typing import Protocol, Self
+
+from firsthand.capture.calibration import Calibration
+from firsthand.capture.stream import Sample, StreamSpec
+
+DRIVERS: dict[str, str] = {
+    "synthetic": "firsthand.capture.drivers.synthetic:open_wearer",
+}
+"""Name in a rig file -> ``"module:function"`` that returns the drivers of that device. One line a device."""
+
+
+class Driver(Protocol):
+    """One device (or one group of devices on one clock), opened with ``with``.
+
+    The device's SDK is imported in ``__enter__``; a missing one raises `FirsthandError` naming the extra to install.
+    """
+
+    @property
+    def name(self) -> str:
+        """Unique in the rig, such as ``"head"`` or ``"glove-right"``."""
+
+    @property
+    def streams(self) -> tuple[StreamSpec, ...]:
+        """What it will deliver; known once entered."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """What the device knows of its own optics and mounting; empty where it knows nothing."""
+
+    def read(self, timeout_s: float) -> list[Sample] | None:
+        """The samples that arrived, oldest first: an empty list when none did in time, None when there will be no more."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...

@@ -1,0 +1,26 @@
+"""Names that lead to code: plain dicts of ``"module:object"`` strings, and the entry points of other packages."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from firsthand.capture.errors import unknown
+
+
+def names(kind: str, table: Mapping[str, str]) -> list[str]:
+    """Every known name of a kind: ours first, then those other packages add in the group ``firsthand.<kind>``."""
+    return [*table, *(point.name for point in entry_points(group=f"firsthand.{kind}") if point.name not in table)]
+
+
+def find(kind: str, table: Mapping[str, str], name: str) -> Any:
+    """Import and return the object called `name`; nothing else is imported.
+
+    Raises `FirsthandError` for a name that is neither in the table nor an entry point, naming the near ones.
+    """
+    if name in table:
+        module, _, attribute = table[name].partition(":")
+        return getattr(import_module(module), attribute)
+    for point in entry_points(group=f"firsthand.{kind}", name=name):
+        return point.load()
+    raise unknown(kind, name, names(kind, table))

@@ -1,0 +1,212 @@
+"""Reading ``recording.h5``: streams on one session clock, images decoded on demand, every checksum checkable."""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from firsthand.capture.calibration import Calibration, CameraCalibration
+from firsthand.capture.clock import Clock, Nanoseconds
+from firsthand.capture.decode import decode_depth, decode_images
+from firsthand.capture.errors import FirsthandError, unknown
+from firsthand.capture.files import Provenance
+from firsthand.capture.layout import FORMAT, GAPS, MARKERS, VERSION, checksum
+from firsthand.capture.stream import DISCARD, Role, StreamSpec
+
+
+class Recording:
+    """An open ``recording.h5``, read-only. Use with ``with``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file = h5py.File(path, "r")
+        except OSError as error:
+            what = "no such file" if not path.exists() else "not an HDF5 file, or cut off"
+            raise FirsthandError(f"cannot open {path} as a recording: {what}") from error
+        attrs = self._file.attrs
+        if attrs.get("format") != FORMAT:
+            self._file.close()
+            raise FirsthandError(f"{path} is HDF5 but not a firsthand recording (its 'format' attribute is not {FORMAT!r})")
+        if int(attrs["version"]) > VERSION:
+            self._file.close()
+            raise FirsthandError(f"{path} is a recording of version {attrs['version']}; this firsthand reads up to {VERSION}: upgrade it")
+        self.task = str(attrs["task"])
+        """What the wearer was asked to do; empty where nobody said."""
+        self.source = str(attrs["source"])
+        """Where on the data ladder it comes from: teleop, wearable, egocentric, fleet or simulation."""
+        self.streams: Mapping[str, Stream] = {name: Stream(self._file["streams"][name]) for name in self._file["streams"]}
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """The calibration stored with the recording."""
+        return Calibration({name: CameraCalibration.read(group) for name, group in self._file["calibration"].items()})
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """What the recording was made from."""
+        return Provenance.read(self._file["provenance"])
+
+    def __getitem__(self, name: str) -> "Stream":
+        if name not in self.streams:
+            raise unknown("stream", name, self.streams)
+        return self.streams[name]
+
+    def role(self, role: Role, *, about: str | None = None) -> "list[Stream]":
+        """The streams of a role that hold at least one sample, in order of name; only those about a given stream if asked."""
+        return [s for s in self.streams.values() if s.spec.role == role and len(s) and (about is None or s.spec.about == about)]
+
+    def camera(self) -> "Stream":
+        """The reference camera: ``head`` if there is one, else the first. Raises `FirsthandError` when there is none."""
+        cameras = self.role("camera")
+        if not cameras:
+            raise FirsthandError(f"{self.path} has no camera images")
+        return next((s for s in cameras if s.spec.name == "head"), cameras[0])
+
+    def events(self, name: str) -> list[tuple[int, dict[str, Any]]]:
+        """The events of ``gaps`` or ``markers``: (session ns, fields)."""
+        stream = self.streams.get(name)
+        return [] if stream is None else [(int(t), json.loads(stream.payload(i))) for i, t in enumerate(stream.t_ns)]
+
+    @property
+    def gaps(self) -> list[tuple[int, dict[str, Any]]]:
+        """Every drop that was seen: (session ns, {stream, first_sequence, missing, ...})."""
+        return self.events(GAPS)
+
+    @property
+    def markers(self) -> list[tuple[int, dict[str, Any]]]:
+        """What was marked while recording: (session ns, {kind, text})."""
+        return self.events(MARKERS)
+
+    @property
+    def duration_s(self) -> float:
+        """From the first to the last sample of any stream."""
+        spans = [(s.t_ns.min(), s.t_ns.max()) for s in self.streams.values() if len(s) and s.spec.role != "events"]
+        return float(max(b for _, b in spans) - min(a for a, _ in spans)) * 1e-9 if spans else 0.0
+
+    def close(self) -> None:
+        """Close the file; streams can no longer be read."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class Stream:
+    """One stream of an open recording. Arrays are in presentation order; (N,) samples."""
+
+    def __init__(self, group: Any) -> None:
+        self._group = group
+        self.spec = read_spec(group)
+
+    @cached_property
+    def rows(self) -> npt.NDArray[np.void]:
+        """The index as stored, in the order written (decoding order for a video codec)."""
+        rows: npt.NDArray[np.void] = self._group["index"][()]
+        rows.setflags(write=False)
+        return rows
+
+    @cached_property
+    def order(self) -> npt.NDArray[np.int64]:
+        """Row of each shown sample, in order of presentation, shape (N,)."""
+        shown = np.flatnonzero((self.rows["flags"] & DISCARD) == 0)
+        if self.spec.clock == "media":  # presentation times; B-frames are stored in decoding order
+            shown = shown[np.argsort(self.rows["device_ns"][shown], kind="stable")]
+        return shown
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @property
+    def device_ns(self) -> Nanoseconds:
+        """The device's own stamps, raw."""
+        return self.rows["device_ns"][self.order]  # type: ignore[no-any-return]
+
+    @property
+    def host_ns(self) -> Nanoseconds:
+        """Arrival on the host's monotonic clock, raw; equal to `device_ns` for imported media."""
+        return self.rows["host_ns"][self.order]  # type: ignore[no-any-return]
+
+    @property
+    def sequence(self) -> Nanoseconds:
+        """The device's counter."""
+        return self.rows["sequence"][self.order]  # type: ignore[no-any-return]
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The mapping from device to session time."""
+        return Clock.read(self._group["clock"])
+
+    @cached_property
+    def t_ns(self) -> Nanoseconds:
+        """Times on the session clock."""
+        return self.clock.to_session(self.device_ns) if len(self) else np.zeros(0, np.int64)
+
+    @cached_property
+    def values(self) -> npt.NDArray[np.float64]:
+        """The numbers of a numeric stream, shape (N, C)."""
+        values: npt.NDArray[np.float64] = self._group["values"][()]
+        return values[self.order]
+
+    def payload(self, i: int) -> bytes:
+        """The encoded bytes of sample `i`."""
+        return self.row_payload(int(self.order[i]))
+
+    def row_payload(self, row: int) -> bytes:
+        """The encoded bytes of a row as stored."""
+        entry = self.rows[row]
+        return bytes(self._group["heap"][int(entry["offset"]) : int(entry["offset"]) + int(entry["size"])])
+
+    def images(self, start: int = 0, stop: int | None = None) -> Iterator[npt.NDArray[np.uint8]]:
+        """Decode the pictures from `start` up to `stop`, in order: BGR, uint8, shape (H, W, 3), upright."""
+        yield from decode_images(self, start, len(self) if stop is None else min(stop, len(self)))
+
+    def image(self, i: int) -> npt.NDArray[np.uint8]:
+        """One picture; costs a decode from the keyframe before it."""
+        return next(self.images(i, i + 1))
+
+    def depth_m(self, i: int) -> npt.NDArray[np.float32]:
+        """One depth image in metres along the optical axis, shape (H, W); NaN where the sensor saw nothing."""
+        return decode_depth(self.payload(i), float(self.spec.extra["depth_unit_m"]))
+
+    def damage(self) -> list[str]:
+        """What is wrong with the stored rows, one sentence each; empty when all checksums hold."""
+        rows, name = self.rows, self.spec.name
+        if self.spec.kind == "numeric":
+            values = self._group["values"][()]
+            if len(values) != len(rows):
+                return [f"stream {name}: {len(rows)} index rows but {len(values)} rows of values"]
+            payloads = (row.astype("<f8").tobytes() for row in values)
+        else:
+            size = self._group["heap"].shape[0]
+            ends = rows["offset"].astype(np.int64) + rows["size"]
+            if len(rows) and int(ends.max()) > size:
+                return [f"stream {name}: row {int(ends.argmax())} ends at byte {int(ends.max())}, the heap at {size}"]
+            payloads = (self.row_payload(i) for i in range(len(rows)))
+        bad = [i for i, payload in enumerate(payloads) if checksum(rows[i], payload) != int(rows[i]["crc32"])]
+        return [f"stream {name}: {len(bad)} of {len(rows)} rows fail their checksum, first row {bad[0]}"] if bad else []
+
+
+def read_spec(group: Any) -> StreamSpec:
+    """The description a stream's group carries."""
+    attrs = dict(group.attrs)
+    names: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    if "values" in group:
+        names, units = tuple(group["values"].attrs["names"]), tuple(group["values"].attrs["units"])
+    return StreamSpec(
+        name=str(group.name).rsplit("/", 1)[-1], kind=attrs["kind"], role=attrs["role"], encoding=attrs.get("encoding", ""),
+        names=names, units=units, rate_hz=float(attrs["rate_hz"]) if "rate_hz" in attrs else None,
+        width_px=int(attrs["width_px"]) if "width_px" in attrs else None, height_px=int(attrs["height_px"]) if "height_px" in attrs else None,
+        about=attrs.get("about", ""), side=attrs.get("side", ""), clock=attrs.get("clock", "device"),
+        extra=json.loads(attrs.get("extra", "{}")), extradata=group["extradata"][()].tobytes() if "extradata" in group else b"",
+    )
