@@ -13,15 +13,18 @@ if TYPE_CHECKING:
     from firsthand.capture.recording import Stream
 
 STILL = ("jpeg", "png")
-QUARTER_TURNS = {90: 1, 180: 2, 270: 3}
+COUNTERCLOCKWISE = {90: "ROTATE_90_COUNTERCLOCKWISE", 180: "ROTATE_180", 270: "ROTATE_90_CLOCKWISE"}
+"""Turn in degrees -> the name OpenCV has for it."""
 
 
 def decode_images(stream: "Stream", start: int, stop: int) -> Iterator[npt.NDArray[np.uint8]]:
     """Yield samples `start` up to `stop` as BGR uint8 (H, W, 3), turned upright by the stream's ``rotation_deg``."""
-    turns = QUARTER_TURNS.get(int(stream.spec.extra.get("rotation_deg", 0)) % 360, 0)
+    import cv2
+
+    turn = COUNTERCLOCKWISE.get(int(stream.spec.extra.get("rotation_deg", 0)) % 360)
     pictures = _stills(stream, start, stop) if stream.spec.encoding in STILL else _video(stream, start, stop)
     for picture in pictures:
-        yield np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+        yield picture if turn is None else np.asarray(cv2.rotate(picture, getattr(cv2, turn)), np.uint8)
 
 
 def decode_depth(payload: bytes, unit_m: float) -> npt.NDArray[np.float32]:
@@ -75,6 +78,8 @@ def _frames(stream: "Stream", first: int) -> Iterator[tuple[int, Any]]:
     codec: Any = av.CodecContext.create(stream.spec.encoding, "r")
     codec.extradata = stream.spec.extradata or None
     codec.thread_type = "AUTO"
+    if stream.spec.width_px and stream.spec.height_px:  # a container may crop what the codec pads
+        codec.width, codec.height = stream.spec.width_px, stream.spec.height_px
     try:
         for row in range(first, len(stream.rows)):
             packet = av.Packet(stream.row_payload(row))

@@ -1,0 +1,103 @@
+"""A video file (mp4, mov, mkv ...) as a recording: its own packets and presentation times, nothing decoded, nothing re-encoded."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from firsthand.capture.calibration import Calibration, CameraCalibration
+from firsthand.capture.errors import FirsthandError
+from firsthand.capture.files import Provenance
+from firsthand.capture.recording import Recording
+from firsthand.capture.recording_writer import RecordingWriter
+from firsthand.capture.stream import DISCARD, KEYFRAME, Sample, StreamSpec
+
+STREAM = "head"
+
+
+def import_video(source: Path, recording: Path, *, task: str = "", hfov_deg: float | None = None, content: str = "",
+                 progress: Callable[[int, int], None] | None = None) -> None:
+    """Copy the packets of a file's main video stream, each with its presentation time, into a new ``recording.h5``.
+
+    Constant and variable frame rates come through alike. Sound and location tags are left behind. With `hfov_deg` (horizontal
+    field of view) the camera gets assumed optics. Raises `FirsthandError` for a file that is no video, is cut off, or is empty.
+    """
+    import av
+    from av.error import FFmpegError
+
+    if source.stat().st_size == 0:
+        raise FirsthandError(f"{source} is empty (0 bytes); copy it again from the camera")
+    try:
+        container: Any = av.open(str(source))
+    except FFmpegError as error:
+        why = "it is cut off or damaged (its index is missing)" if _looks_like_mp4(source) else "it is not a video file FFmpeg can open"
+        raise FirsthandError(f"cannot import {source}: {why}; copy it again from the camera") from error
+    with container:
+        video = container.streams.best("video")
+        if video is None:
+            raise FirsthandError(f"cannot import {source}: there is no video stream in it")
+        try:
+            first = next(container.decode(video), None)
+        except FFmpegError as error:
+            raise FirsthandError(f"cannot import {source}: its first frame does not decode ({error.strerror})") from error
+        if first is None:
+            raise FirsthandError(f"cannot import {source}: the video has no frames")
+        container.seek(0, stream=video, any_frame=False)
+        spec = _describe(video, first)
+        calibration = Calibration()
+        if hfov_deg is not None:
+            upright = first.rotation % 180 == 0
+            size = (first.width, first.height) if upright else (first.height, first.width)
+            calibration = Calibration({STREAM: CameraCalibration.from_hfov(*size, hfov_deg)})
+        provenance = Provenance({source.name: content}, {"hfov_deg": hfov_deg}, "import-video/1")
+        with RecordingWriter(recording, task=task, source="egocentric", provenance=provenance, calibration=calibration) as writer:
+            writer.add_stream(spec)
+            try:
+                _copy_packets(container, video, writer, source, progress)
+            except FFmpegError as error:
+                raise FirsthandError(f"cannot import {source}: it is damaged ({error.strerror}); copy it again from the camera") from error
+    with Recording(recording) as written:  # both ends decode from what was stored
+        stream = written[STREAM]
+        if not len(stream):
+            raise FirsthandError(f"cannot import {source}: the video has no frames")
+        for i in {0, len(stream) - 1}:
+            stream.image(i)
+
+
+def _copy_packets(container: Any, video: Any, writer: RecordingWriter, source: Path, progress: Callable[[int, int], None] | None) -> None:
+    base = Fraction(video.time_base)
+    expected, copied, end_ns = int(video.frames or 0), 0, 0
+    for packet in container.demux(video):
+        if not packet.size:  # the demuxer's end mark
+            continue
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None:
+            raise FirsthandError(f"cannot import {source}: its frames carry no presentation times; put it into an mp4 or mkv first")
+        if packet.is_corrupt:
+            raise FirsthandError(f"cannot import {source}: it is cut off or damaged at frame {copied} of {expected or 'an unknown number'}; "
+                                 "copy it again from the camera")
+        pts_ns = round(Fraction(stamp) * base * 1_000_000_000)
+        flags = KEYFRAME * packet.is_keyframe | DISCARD * packet.is_discard
+        writer.append(Sample(STREAM, pts_ns, pts_ns, copied, bytes(packet), flags))
+        copied += 1
+        end_ns = max(end_ns, pts_ns + round(Fraction(packet.duration or 0) * base * 1_000_000_000))
+        if progress:
+            progress(copied, max(expected, copied))
+    if copied < expected:
+        raise FirsthandError(f"cannot import {source}: it is cut off, {copied} of {expected} frames are there; copy it again from the camera")
+    whole_s = float((video.duration or 0) * base) or (container.duration or 0) * 1e-6
+    if not expected and whole_s - end_ns * 1e-9 > 1.0:
+        raise FirsthandError(f"cannot import {source}: it is cut off, {end_ns * 1e-9:.1f} of {whole_s:.1f} s are there; copy it again from the camera")
+
+
+def _describe(video: Any, first: Any) -> StreamSpec:
+    extra = {"rotation_deg": first.rotation, "time_base": str(video.time_base), "pix_fmt": first.format.name}
+    return StreamSpec(
+        STREAM, "encoded", "camera", encoding=video.codec_context.codec.canonical_name, rate_hz=float(video.average_rate or 0) or None,
+        width_px=first.width, height_px=first.height, clock="media", extra=extra, extradata=bytes(video.codec_context.extradata or b""),
+    )  # fmt: skip
+
+
+def _looks_like_mp4(source: Path) -> bool:
+    with source.open("rb") as stream:
+        return stream.read(12)[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free")

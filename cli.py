@@ -1,0 +1,229 @@
+"""The ``firsthand`` command: composition only. Each sub-command imports its layer when it is called."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from firsthand.capture.errors import FirsthandError
+
+app = typer.Typer(name="firsthand", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  help="Record people doing real tasks from their own point of view; get robot training data that can be trusted.")
+models = typer.Typer(no_args_is_help=True, help="The hand model that tracking needs.")
+app.add_typer(models, name="models")
+
+out, err = Console(), Console(stderr=True)
+
+LibraryPath = Annotated[Path, typer.Argument(metavar="LIBRARY", help="The library's folder; a session's or an episode's will do.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Robots = Annotated[list[str], typer.Option("--robot", help="A robot card's name or file; repeat for more.")]
+
+
+def main() -> None:
+    """Run the command; faults of data and devices end with one sentence and exit code 1."""
+    try:
+        app()
+    except FirsthandError as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        fail("stopped by Ctrl-C; nothing half-written was left, and the same command goes on where it stopped")
+    except OSError as error:
+        fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+
+
+def fail(sentence: str) -> None:
+    """Say what went wrong on stderr and exit with 1."""
+    err.print(f"[bold red]error:[/] {_plain(sentence)}", highlight=False, soft_wrap=True)
+    raise SystemExit(1)
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+@contextmanager
+def bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Progress bars on stderr: yields ``(what, done, total) -> None``; one bar for each `what`."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(elapsed_when_finished=True))
+    with Progress(*columns, console=err) as progress:
+        tasks: dict[str, Any] = {}
+
+        def update(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(_plain(what), total=total)
+            progress.update(tasks[what], completed=done, total=total)
+
+        yield update
+
+
+def show_json(document: Any) -> None:
+    """Print a document as JSON on stdout, nothing else."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+@app.command("import")
+def import_(sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Video files.")],
+            into: Annotated[Path, typer.Option("--into", help="The library; made if it is not there.")],
+            task: Annotated[str, typer.Option(help="What the person was doing, as an imperative.")] = "",
+            wearer: Annotated[str, typer.Option(help="A pseudonym for the person.")] = "w00",
+            hfov_deg: Annotated[float | None, typer.Option(min=10, max=170, help="The camera's horizontal field of view.")] = None,
+            as_json: AsJson = False) -> None:
+    """Bring existing video files into a library: their own packets and times, nothing re-encoded."""
+    from firsthand.capture.importer import import_file
+
+    done, faults = [], []
+    with bars() as bar:
+        for source in sources:
+            try:
+                episode, new = import_file(source, into, task=task, wearer=wearer, hfov_deg=hfov_deg,
+                                           progress=lambda n, of, name=source.name: bar(f"import {name}", n, of))  # type: ignore[misc]
+            except FirsthandError as error:
+                faults.append(str(error))
+                continue
+            with episode.recording() as recording:
+                done.append({"source": str(source), "episode": episode.id, "path": str(episode.path), "new": new,
+                             "frames": len(recording.camera()), "duration_s": round(recording.duration_s, 3)})
+    if as_json:
+        show_json({"imported": done, "faults": faults})
+    else:
+        for item in done:
+            what = f"{item['frames']} frames, {item['duration_s']} s" if item["new"] else "was in the library already"
+            out.print(f"{item['episode']}  {_plain(Path(item['source']).name)}: {what}", highlight=False)
+    if faults:
+        fail("\n".join(faults))
+
+
+@app.command()
+def process(library: LibraryPath, robot: Robots,
+            force: Annotated[bool, typer.Option(help="Make again what is current.")] = False, as_json: AsJson = False) -> None:
+    """Track the hands and derive robot actions; what is current already is skipped."""
+    from firsthand.capture.library import find_episodes
+    from firsthand.pipeline import process as run
+    from firsthand.retarget.hand_model import hand_model
+
+    episodes = find_episodes(library)
+    with bars() as bar:
+        hand_model(progress=lambda n, of: bar("hand model (once)", n, of))
+        results = run(episodes, robot, force=force, progress=bar)
+    if as_json:
+        show_json([result.to_json() for result in results])
+        return
+    table = Table("episode", "frames", "left", "right", *robot)
+    for result in results:
+        seen = [f"{result.coverage[side]:.1%}" if side in result.coverage else "-" for side in ("left", "right")]
+        table.add_row(result.episode.id, str(result.frames), *seen, *(" ".join(f"{s} {n}" for s, n in result.actions[r].items()) or "-" for r in robot))
+    out.print(table)
+    for result in results:
+        for finding in result.findings:
+            out.print(f"[yellow]note[/] {result.episode.id}: {_plain(finding)}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def review(library: LibraryPath, port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8501,
+           browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True) -> None:
+    """Open the review app on a library, in the browser, on this machine only."""
+    from firsthand.annotate.serve import serve
+    from firsthand.capture.library import find_episodes
+
+    find_episodes(library)
+    serve(library, port=port, browser=browser)
+
+
+@app.command()
+def export(library: LibraryPath, to: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder for the dataset.")],
+           robot: Annotated[str, typer.Option("--robot", help="Whose actions to export.")],
+           format: Annotated[str, typer.Option("--format", help="Training format.")] = "lerobot-v3",
+           fps: Annotated[int | None, typer.Option(min=1, help="Frames a second; the camera's own rate if not given.")] = None,
+           as_json: AsJson = False) -> None:
+    """Write a training dataset, whole or not at all, with a report of what the format could not hold."""
+    from firsthand.capture.library import find_episodes
+    from firsthand.datasets.formats import export as run
+
+    with bars() as bar:
+        report = run(find_episodes(library), to, format=format, robot=robot, fps=fps, progress=lambda n, of: bar(f"export {format}", n, of))
+    if as_json:
+        show_json(report.to_json())
+        return
+    out.print(f"{to}: {report.episodes} episodes, {report.frames} frames as {report.format}", highlight=False)
+    for episode, reason in report.left_out:
+        out.print(f"[yellow]left out[/] {episode}: {_plain(reason)}", highlight=False, soft_wrap=True)
+    for loss in report.losses:
+        out.print(f"[dim]not held:[/] {_plain(loss)}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def validate(path: Annotated[Path, typer.Argument(metavar="PATH", help="A recording, an episode, a library or an exported dataset.")],
+             as_json: AsJson = False) -> None:
+    """Check every checksum, time, picture and statistic; exit 1 when anything is wrong."""
+    from firsthand.validation import check
+
+    with bars() as bar:
+        what, faults = check(path, bar)
+    if as_json:
+        show_json({"path": str(path), "what": what, "ok": not faults, "faults": faults})
+    elif not faults:
+        out.print(f"{path}: sound ({what})", highlight=False)
+    if faults:
+        fail("\n".join(faults))
+
+
+@app.command()
+def info(path: Annotated[Path, typer.Argument(metavar="PATH", help="A recording, an episode or a library.")], as_json: AsJson = False) -> None:
+    """Show what is in a recording or a library: streams, rates, drops and clock drift."""
+    from firsthand.capture.library import RECORDING, Episode, find_episodes
+    from firsthand.capture.summary import summarise
+
+    episodes = [Episode(path.resolve().parent)] if path.name == RECORDING else find_episodes(path)
+    summaries = []
+    for episode in episodes:
+        with episode.recording() as recording:
+            summaries.append({"episode": episode.id, "robots": episode.robots(), **summarise(recording)})
+    if as_json:
+        show_json(summaries)
+        return
+    for item in summaries:
+        title = f"{item['episode']}  {item['duration_s']} s  {item['source']}  {item['task']}"
+        table = Table("stream", "role", "carries", "samples", "Hz", "jitter ms", "missing", "drift ppm", title=_plain(title), title_justify="left")
+        for s in item["streams"]:
+            figures = [("" if s[key] is None else f"{s[key]:.2f}") for key in ("rate_hz", "jitter_ms")]
+            drift = "" if s["drift_ppm"] is None else f"{s['drift_ppm']:+.1f}"
+            table.add_row(s["name"], s["role"], s["carries"], str(s["samples"]), *figures, str(s["missing"]), drift)
+        out.print(table)
+
+
+@app.command()
+def demo(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to put it; a new folder.")] = Path("firsthand-demo"),
+         episodes: Annotated[int, typer.Option(min=3, max=30, help="Synthetic episodes to record.")] = 3,
+         seed: Annotated[int, typer.Option(help="Another seed, another wearer.")] = 0, as_json: AsJson = False) -> None:
+    """Run the whole chain on the synthetic wearer, measure it against the truth, and show where everything lies."""
+    from firsthand.demo import run, show
+
+    with bars() as bar:
+        result = run(folder, episodes=episodes, seed=seed, progress=bar)
+    if as_json:
+        show_json(result.to_json())
+    else:
+        show(result, out)
+    if result.faults:
+        fail("\n".join(result.faults))
+
+
+@models.command()
+def build() -> None:
+    """Fetch and pack the hand model once; tracking does it by itself when it needs to."""
+    from firsthand.retarget.hand_model import hand_model
+
+    with bars() as bar:
+        path = hand_model(progress=lambda n, of: bar("hand model", n, of))
+    out.print(str(path), highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

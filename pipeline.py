@@ -1,0 +1,64 @@
+"""The stages of an episode, over many episodes: hands, then actions for each robot."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from firsthand.capture.library import Episode
+from firsthand.retarget.action_track import Actions
+from firsthand.retarget.actions_stage import make_actions
+from firsthand.retarget.hand_track import Hands
+from firsthand.retarget.hands_stage import make_hands
+from firsthand.retarget.robot import load_robot
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much is done, and of how much."""
+
+
+@dataclass(frozen=True)
+class Processed:
+    """What came of one episode."""
+
+    episode: Episode
+    frames: int
+    coverage: dict[str, float]
+    """Share of frames in which each hand is known, by side."""
+    actions: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Frames with an action, by robot and side."""
+    findings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {"episode": self.episode.id, "frames": self.frames, "coverage": self.coverage, "actions": self.actions,
+                "findings": list(self.findings)}
+
+
+def process(episodes: Sequence[Episode], robots: Sequence[str], *, tracker: str = "mediapipe", force: bool = False,
+            progress: Progress | None = None) -> list[Processed]:
+    """Bring every episode up to date. What is current already is read, not made again.
+
+    An unknown robot is refused before the first episode is touched.
+    """
+    for robot in robots:
+        load_robot(robot)
+    return [_process_one(episode, robots, tracker, force, progress) for episode in episodes]
+
+
+def _process_one(episode: Episode, robots: Sequence[str], tracker: str, force: bool, progress: Progress | None) -> Processed:
+    def step(what: str) -> Callable[[int, int], None]:
+        return lambda done, total: progress(f"{episode.id} {what}", done, total) if progress else None
+
+    hands = make_hands(episode, tracker=tracker, force=force, progress=step("hands"))
+    actions = {robot: make_actions(episode, robot, force=force, progress=step(robot)) for robot in robots}
+    return Processed(episode, len(hands.t_ns), coverage(hands), {robot: _valid_frames(made) for robot, made in actions.items()}, hands.findings)
+
+
+def coverage(hands: Hands) -> dict[str, float]:
+    """Share of frames in which each hand is known, by side."""
+    return {side: float(np.mean(track.valid)) for side, track in hands.tracks.items()}
+
+
+def _valid_frames(actions: Actions) -> dict[str, int]:
+    return {side: int(np.count_nonzero(track.valid)) for side, track in actions.tracks.items()}
