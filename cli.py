@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,8 +83,8 @@ def import_(sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", h
     with bars() as bar:
         for source in sources:
             try:
-                episode, new = import_file(source, into, task=task, wearer=wearer, hfov_deg=hfov_deg,
-                                           progress=lambda n, of, name=source.name: bar(f"import {name}", n, of))  # type: ignore[misc]
+                progress = partial(bar, f"import {source.name}")
+                episode, new = import_file(source, into, task=task, wearer=wearer, hfov_deg=hfov_deg, progress=progress)
             except FirsthandError as error:
                 faults.append(str(error))
                 continue
@@ -110,7 +111,7 @@ def process(library: LibraryPath, robot: Robots,
 
     episodes = find_episodes(library)
     with bars() as bar:
-        hand_model(progress=lambda n, of: bar("hand model (once)", n, of))
+        hand_model(progress=partial(bar, "hand model (once)"))
         results = run(episodes, robot, force=force, progress=bar)
     if as_json:
         show_json([result.to_json() for result in results])
@@ -118,7 +119,8 @@ def process(library: LibraryPath, robot: Robots,
     table = Table("episode", "frames", "left", "right", *robot)
     for result in results:
         seen = [f"{result.coverage[side]:.1%}" if side in result.coverage else "-" for side in ("left", "right")]
-        table.add_row(result.episode.id, str(result.frames), *seen, *(" ".join(f"{s} {n}" for s, n in result.actions[r].items()) or "-" for r in robot))
+        driven = [" ".join(f"{side} {n}" for side, n in result.actions[name].items()) or "-" for name in robot]
+        table.add_row(result.episode.id, str(result.frames), *seen, *driven)
     out.print(table)
     for result in results:
         for finding in result.findings:
@@ -147,7 +149,8 @@ def export(library: LibraryPath, to: Annotated[Path, typer.Argument(metavar="OUT
     from firsthand.datasets.formats import export as run
 
     with bars() as bar:
-        report = run(find_episodes(library), to, format=format, robot=robot, fps=fps, progress=lambda n, of: bar(f"export {format}", n, of))
+        progress = partial(bar, f"export {format}")
+        report = run(find_episodes(library), to, format=format, robot=robot, fps=fps, progress=progress)
     if as_json:
         show_json(report.to_json())
         return
@@ -189,8 +192,9 @@ def info(path: Annotated[Path, typer.Argument(metavar="PATH", help="A recording,
         show_json(summaries)
         return
     for item in summaries:
-        title = f"{item['episode']}  {item['duration_s']} s  {item['source']}  {item['task']}"
-        table = Table("stream", "role", "carries", "samples", "Hz", "jitter ms", "missing", "drift ppm", title=_plain(title), title_justify="left")
+        title = _plain(f"{item['episode']}  {item['duration_s']} s  {item['source']}  {item['task']}")
+        columns = ("stream", "role", "carries", "samples", "Hz", "jitter ms", "missing", "drift ppm")
+        table = Table(*columns, title=title, title_justify="left")
         for s in item["streams"]:
             figures = [("" if s[key] is None else f"{s[key]:.2f}") for key in ("rate_hz", "jitter_ms")]
             drift = "" if s["drift_ppm"] is None else f"{s['drift_ppm']:+.1f}"
@@ -221,7 +225,7 @@ def build() -> None:
     from firsthand.retarget.hand_model import hand_model
 
     with bars() as bar:
-        path = hand_model(progress=lambda n, of: bar("hand model", n, of))
+        path = hand_model(progress=partial(bar, "hand model"))
     out.print(str(path), highlight=False, soft_wrap=True)
 
 

@@ -52,7 +52,8 @@ def _process_one(episode: Episode, robots: Sequence[str], tracker: str, force: b
 
     hands = make_hands(episode, tracker=tracker, force=force, progress=step("hands"))
     actions = {robot: make_actions(episode, robot, force=force, progress=step(robot)) for robot in robots}
-    return Processed(episode, len(hands.t_ns), coverage(hands), {robot: _valid_frames(made) for robot, made in actions.items()}, hands.findings)
+    frames = {robot: _valid_frames(made) for robot, made in actions.items()}
+    return Processed(episode, len(hands.t_ns), coverage(hands), frames, hands.findings)
 
 
 def coverage(hands: Hands) -> dict[str, float]:

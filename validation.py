@@ -1,6 +1,7 @@
 """Is it sound? For anything firsthand writes: a recording, an episode, a session, a library, an exported dataset."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from firsthand.annotate.annotation import read_annotation
@@ -15,9 +16,9 @@ from firsthand.retarget.hand_track import read_hands
 def check(path: Path, progress: Callable[[str, int, int], None]) -> tuple[str, list[str]]:
     """What `path` is, and everything wrong with it, one sentence each. Raises `FirsthandError` when it is nothing we know."""
     if path.is_file():
-        return "recording", check_recording(path, lambda n, of: progress(path.name, n, of))
+        return "recording", check_recording(path, partial(progress, path.name))
     if path.is_dir() and (format := recognise(path)):
-        return format, validate(path, progress=lambda n, of: progress(path.name, n, of))
+        return format, validate(path, progress=partial(progress, path.name))
     if not path.exists():
         raise FirsthandError(f"nothing at {path}; give a recording, an episode, a library or an exported dataset")
     episodes = find_episodes(path)
@@ -26,11 +27,11 @@ def check(path: Path, progress: Callable[[str, int, int], None]) -> tuple[str, l
 
 
 def _check_episode(episode: Episode, progress: Callable[[str, int, int], None]) -> list[str]:
-    faults = check_recording(episode.path / RECORDING, lambda n, of: progress(episode.id, n, of))
-    readers: list[Callable[[], object]] = [lambda: read_annotation(episode.annotations_path)]
+    faults = check_recording(episode.path / RECORDING, partial(progress, episode.id))
+    readers: list[Callable[[], object]] = [partial(read_annotation, episode.annotations_path)]
     if episode.hands_path.exists():
-        readers.append(lambda: read_hands(episode.hands_path))
-    readers += [lambda robot=robot: read_actions(episode.actions_path(robot)) for robot in episode.robots()]  # type: ignore[misc]
+        readers.append(partial(read_hands, episode.hands_path))
+    readers += [partial(read_actions, episode.actions_path(robot)) for robot in episode.robots()]
     for read in readers:
         try:
             read()

@@ -69,8 +69,8 @@ class Annotation:
         try:
             episode = document["episode"]
             tiers = {tier: tuple(Segment(**span) for span in spans) for tier, spans in document["tiers"].items()}
-            return cls(int(document["n_frames"]), str(episode["instruction"]), episode["success"], episode["grade"], tuple(episode["flags"]),
-                       tiers, str(document["author"]), int(document["version"]))
+            said = (str(episode["instruction"]), episode["success"], episode["grade"], tuple(episode["flags"]))
+            return cls(int(document["n_frames"]), *said, tiers, str(document["author"]), int(document["version"]))
         except (KeyError, TypeError, ValueError) as error:
             raise FirsthandError(f"not an annotation document: {type(error).__name__} {error}") from error
 

@@ -203,10 +203,10 @@ def read_spec(group: Any) -> StreamSpec:
     units: tuple[str, ...] = ()
     if "values" in group:
         names, units = tuple(group["values"].attrs["names"]), tuple(group["values"].attrs["units"])
+    size = {name: int(attrs[name]) if name in attrs else None for name in ("width_px", "height_px")}
     return StreamSpec(
         name=str(group.name).rsplit("/", 1)[-1], kind=attrs["kind"], role=attrs["role"], encoding=attrs.get("encoding", ""),
-        names=names, units=units, rate_hz=float(attrs["rate_hz"]) if "rate_hz" in attrs else None,
-        width_px=int(attrs["width_px"]) if "width_px" in attrs else None, height_px=int(attrs["height_px"]) if "height_px" in attrs else None,
+        names=names, units=units, rate_hz=float(attrs["rate_hz"]) if "rate_hz" in attrs else None, **size,
         about=attrs.get("about", ""), side=attrs.get("side", ""), clock=attrs.get("clock", "device"),
         extra=json.loads(attrs.get("extra", "{}")), extradata=group["extradata"][()].tobytes() if "extradata" in group else b"",
     )

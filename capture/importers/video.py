@@ -13,6 +13,7 @@ from firsthand.capture.recording_writer import RecordingWriter
 from firsthand.capture.stream import DISCARD, KEYFRAME, Sample, StreamSpec
 
 STREAM = "head"
+AGAIN = "copy it again from the camera"
 
 
 def import_video(source: Path, recording: Path, *, task: str = "", hfov_deg: float | None = None, content: str = "",
@@ -26,12 +27,12 @@ def import_video(source: Path, recording: Path, *, task: str = "", hfov_deg: flo
     from av.error import FFmpegError
 
     if source.stat().st_size == 0:
-        raise FirsthandError(f"{source} is empty (0 bytes); copy it again from the camera")
+        raise FirsthandError(f"{source} is empty (0 bytes); {AGAIN}")
     try:
         container: Any = av.open(str(source))
     except FFmpegError as error:
         why = "it is cut off or damaged (its index is missing)" if _looks_like_mp4(source) else "it is not a video file FFmpeg can open"
-        raise FirsthandError(f"cannot import {source}: {why}; copy it again from the camera") from error
+        raise FirsthandError(f"cannot import {source}: {why}; {AGAIN}") from error
     with container:
         video = container.streams.best("video")
         if video is None:
@@ -55,7 +56,7 @@ def import_video(source: Path, recording: Path, *, task: str = "", hfov_deg: flo
             try:
                 _copy_packets(container, video, writer, source, progress)
             except FFmpegError as error:
-                raise FirsthandError(f"cannot import {source}: it is damaged ({error.strerror}); copy it again from the camera") from error
+                raise FirsthandError(f"cannot import {source}: it is damaged ({error.strerror}); {AGAIN}") from error
     with Recording(recording) as written:  # both ends decode from what was stored
         stream = written[STREAM]
         if not len(stream):
@@ -74,8 +75,8 @@ def _copy_packets(container: Any, video: Any, writer: RecordingWriter, source: P
         if stamp is None:
             raise FirsthandError(f"cannot import {source}: its frames carry no presentation times; put it into an mp4 or mkv first")
         if packet.is_corrupt:
-            raise FirsthandError(f"cannot import {source}: it is cut off or damaged at frame {copied} of {expected or 'an unknown number'}; "
-                                 "copy it again from the camera")
+            place = f"frame {copied}" + f" of {expected}" * bool(expected)
+            raise FirsthandError(f"cannot import {source}: it is cut off or damaged at {place}; {AGAIN}")
         pts_ns = round(Fraction(stamp) * base * 1_000_000_000)
         flags = KEYFRAME * packet.is_keyframe | DISCARD * packet.is_discard
         writer.append(Sample(STREAM, pts_ns, pts_ns, copied, bytes(packet), flags))
@@ -84,17 +85,18 @@ def _copy_packets(container: Any, video: Any, writer: RecordingWriter, source: P
         if progress:
             progress(copied, max(expected, copied))
     if copied < expected:
-        raise FirsthandError(f"cannot import {source}: it is cut off, {copied} of {expected} frames are there; copy it again from the camera")
+        raise FirsthandError(f"cannot import {source}: it is cut off, {copied} of {expected} frames are there; {AGAIN}")
     whole_s = float((video.duration or 0) * base) or (container.duration or 0) * 1e-6
     if not expected and whole_s - end_ns * 1e-9 > 1.0:
-        raise FirsthandError(f"cannot import {source}: it is cut off, {end_ns * 1e-9:.1f} of {whole_s:.1f} s are there; copy it again from the camera")
+        raise FirsthandError(f"cannot import {source}: it is cut off, {end_ns * 1e-9:.1f} of {whole_s:.1f} s are there; {AGAIN}")
 
 
 def _describe(video: Any, first: Any) -> StreamSpec:
     extra = {"rotation_deg": first.rotation, "time_base": str(video.time_base), "pix_fmt": first.format.name}
+    codec = video.codec_context
     return StreamSpec(
-        STREAM, "encoded", "camera", encoding=video.codec_context.codec.canonical_name, rate_hz=float(video.average_rate or 0) or None,
-        width_px=first.width, height_px=first.height, clock="media", extra=extra, extradata=bytes(video.codec_context.extradata or b""),
+        STREAM, "encoded", "camera", encoding=codec.codec.canonical_name, rate_hz=float(video.average_rate or 0) or None,
+        width_px=first.width, height_px=first.height, clock="media", extra=extra, extradata=bytes(codec.extradata or b""),
     )  # fmt: skip
 
 
