@@ -178,7 +178,8 @@ def validate(path: Annotated[Path, typer.Argument(metavar="PATH", help="A record
 
 
 @app.command()
-def info(path: Annotated[Path, typer.Argument(metavar="PATH", help="A recording, an episode or a library.")], as_json: AsJson = False) -> None:
+def info(path: Annotated[Path, typer.Argument(metavar="PATH", help="A recording, an episode or a library.")],
+         as_json: AsJson = False) -> None:
     """Show what is in a recording or a library: streams, rates, drops and clock drift."""
     from firsthand.capture.library import RECORDING, Episode, find_episodes
     from firsthand.capture.summary import summarise

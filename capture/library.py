@@ -108,8 +108,8 @@ def new_session(library: Path, name: str, *, wearer: str = "w00", tasks: tuple[s
     with whole_folder(path) as part:
         write_json(part / SESSION, {
             "format": "firsthand.session", "version": 1, "id": path.name, "created_utc": now.isoformat(timespec="seconds"),
-            "wearer": wearer, "consent": dict(consent) if consent else None, "rig": dict(rig or {}), "tasks": list(tasks), "inputs": dict(inputs or {}),
-            "versions": {"firsthand": code_version()},
+            "wearer": wearer, "consent": dict(consent) if consent else None, "rig": dict(rig or {}), "tasks": list(tasks),
+            "inputs": dict(inputs or {}), "versions": {"firsthand": code_version()},
         })  # fmt: skip
         yield part
 

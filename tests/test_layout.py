@@ -68,7 +68,7 @@ def test_every_folder_with_code_is_packaged() -> None:
     listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
     folders = [p for layer in LAYERS for p in [ROOT / layer, *(ROOT / layer).rglob("*/")] if "__pycache__" not in p.parts]
     there = {"firsthand." + ".".join(p.relative_to(ROOT).parts) for p in folders if any(p.glob("*.py")) or any(p.glob("*.toml"))}
-    assert there | {"firsthand"} == listed, "pyproject.toml [tool.setuptools] packages must list exactly the folders that hold code or cards"
+    assert there | {"firsthand"} == listed, "[tool.setuptools] packages must list exactly the folders that hold code or cards"
 
 
 @pytest.mark.parametrize("how", [["-c", "import datasets; print(datasets.__file__)"]], ids=["python -c"])

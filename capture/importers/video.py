@@ -87,7 +87,8 @@ def _copy_packets(container: Any, video: Any, writer: RecordingWriter, source: P
     if copied < expected:
         raise FirsthandError(f"cannot import {source}: it is cut off, {copied} of {expected} frames are there; {AGAIN}")
     whole_s = float((video.duration or 0) * base) or (container.duration or 0) * 1e-6
-    if not expected and whole_s - end_ns * 1e-9 > 1.0:
+    slack_s = 1.0 if len(container.streams) > 1 else 0.1  # sound may go on a little after the last frame
+    if not expected and whole_s - end_ns * 1e-9 > slack_s:
         raise FirsthandError(f"cannot import {source}: it is cut off, {end_ns * 1e-9:.1f} of {whole_s:.1f} s are there; {AGAIN}")
 
 

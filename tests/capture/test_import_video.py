@@ -1,0 +1,145 @@
+"""Importing video files: their own packets and times, or one clear sentence and nothing left behind."""
+
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from firsthand.capture.errors import FirsthandError
+from firsthand.capture.importer import import_file
+from firsthand.capture.library import find_episodes
+
+
+def make_video(path: Path, frames: int = 40, *, variable: bool = False, b_frames: int = 0, options: dict | None = None) -> list[int]:
+    """Write a clip whose frame n is filled with grey 5*n; returns the presentation times in 1/90000 s."""
+    rng = np.random.default_rng(0)
+    steps = rng.integers(1500, 9000, frames) if variable else np.full(frames, 3000)
+    times = [int(t) for t in np.cumsum(steps) - steps[0]]
+    with av.open(str(path), "w", options=options or {}) as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        base = stream.time_base = stream.codec_context.time_base = Fraction(1, 90000)
+        stream.options = {"g": "12", "bf": str(b_frames)}
+        for n, t in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(np.full((64, 96, 3), 5 * n, np.uint8), format="bgr24")
+            frame.pts, frame.time_base = t, base
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return times
+
+
+@pytest.mark.parametrize("variable", [False, True], ids=["constant", "variable"])
+@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+def test_real_times_and_frames_come_through(tmp_path: Path, variable: bool, b_frames: int, suffix: str) -> None:
+    times = make_video(tmp_path / f"clip{suffix}", variable=variable, b_frames=b_frames)
+    episode, new = import_file(tmp_path / f"clip{suffix}", tmp_path / "library", task="wave")
+    assert new
+    with episode.recording() as recording:
+        camera = recording.camera()
+        tolerance = 600_000 if suffix == ".mkv" else 1  # Matroska keeps milliseconds
+        np.testing.assert_allclose(camera.t_ns - camera.t_ns[0], np.array(times) * 1e9 / 90000, atol=tolerance)
+        shades = [float(image.mean()) for image in camera.images()]
+        np.testing.assert_allclose(shades, np.arange(40) * 5, atol=4)
+        assert recording.task == "wave" and recording.source == "egocentric"
+
+
+@pytest.mark.parametrize("at", [0, 1, 11, 12, 13, 25, 39])
+def test_any_frame_is_found_alone(tmp_path: Path, at: int) -> None:
+    make_video(tmp_path / "clip.mp4", b_frames=2)
+    episode, _ = import_file(tmp_path / "clip.mp4", tmp_path / "library")
+    with episode.recording() as recording:
+        assert recording.camera().image(at).mean() == pytest.approx(5 * at, abs=4)
+
+
+def test_nothing_is_encoded_again(tmp_path: Path) -> None:
+    make_video(tmp_path / "clip.mp4")
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        packets = [bytes(p) for p in container.demux(video=0) if p.size]
+    episode, _ = import_file(tmp_path / "clip.mp4", tmp_path / "library")
+    with episode.recording() as recording:
+        camera = recording.camera()
+        assert [camera.row_payload(i) for i in range(len(camera.rows))] == packets
+
+
+def test_a_phone_held_upright_is_shown_upright(tmp_path: Path) -> None:
+    make_video(tmp_path / "clip.mp4")
+    data = bytearray((tmp_path / "clip.mp4").read_bytes())
+    matrix = data.find(b"tkhd") + 44
+    data[matrix : matrix + 36] = struct.pack(">9i", 0, 0x10000, 0, -0x10000, 0, 0, 0, 0, 0x40000000)  # a quarter turn clockwise
+    (tmp_path / "phone.mp4").write_bytes(data)
+    episode, _ = import_file(tmp_path / "phone.mp4", tmp_path / "library", hfov_deg=70)
+    with episode.recording() as recording:
+        assert recording.camera().image(0).shape == (96, 64, 3)
+        assert recording.calibration.cameras["head"].width_px == 64
+
+
+def test_the_same_file_is_not_imported_twice(tmp_path: Path) -> None:
+    make_video(tmp_path / "clip.mp4")
+    first, _ = import_file(tmp_path / "clip.mp4", tmp_path / "library")
+    (tmp_path / "copy.mp4").write_bytes((tmp_path / "clip.mp4").read_bytes())
+    again, new = import_file(tmp_path / "copy.mp4", tmp_path / "library")
+    assert again == first and not new and find_episodes(tmp_path / "library") == [first]
+
+
+def cut(path: Path, keep: float) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * keep)])
+
+
+def text(path: Path) -> None:
+    path.write_text("not a video\n" * 100)
+
+
+def plain_cut(path: Path) -> None:
+    make_video(path)
+    cut(path, 0.6)
+
+
+def faststart_cut(path: Path) -> None:
+    make_video(path, options={"movflags": "faststart"})
+    cut(path, 0.7)
+
+
+def sound_only(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.rate = 44100
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def no_frames(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        container.start_encoding()
+
+
+FAULTS = {
+    "clip.mp4": [(text, "not a video file"), (plain_cut, "cut off or damaged"), (faststart_cut, "cut off"), (sound_only, "no video stream"),
+                 (no_frames, "no video stream"), (Path.touch, "is empty")],
+    "clip.mkv": [(plain_cut, "cut off")],
+    "clip.txt": [(text, "no kind of file firsthand imports")],
+}
+
+
+@pytest.mark.parametrize(("name", "make", "says"), [(n, m, s) for n, cases in FAULTS.items() for m, s in cases])
+def test_a_bad_file_is_one_sentence_and_leaves_nothing(tmp_path: Path, name: str, make, says: str) -> None:
+    make(tmp_path / name)
+    with pytest.raises(FirsthandError, match=says) as error:
+        import_file(tmp_path / name, tmp_path / "library")
+    assert "\n" not in str(error.value) and name in str(error.value)
+    assert not (tmp_path / "library").exists() or not list((tmp_path / "library").iterdir())
+
+
+def test_a_library_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    make_video(tmp_path / "clip.mp4")
+    (tmp_path / "taken").write_text("a file")
+    for library in (tmp_path / "taken", tmp_path / "taken" / "library", Path("/proc/nowhere")):
+        with pytest.raises(FirsthandError, match="cannot write"):
+            import_file(tmp_path / "clip.mp4", library)
