@@ -1,0 +1,141 @@
+"""The hands stage: from ``recording.h5`` to ``hands.h5``."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from firsthand.capture.calibration import CameraCalibration
+from firsthand.capture.errors import FirsthandError
+from firsthand.capture.files import Provenance, sha256
+from firsthand.capture.library import Episode
+from firsthand.capture.recording import Recording, Stream
+from firsthand.capture.skeleton import Side
+from firsthand.retarget.association import associate
+from firsthand.retarget.hand_coverage import coverage
+from firsthand.retarget.hand_depth import ANCHORS, PATCH_M, patch_depths
+from firsthand.retarget.hand_frames import HandFrames, gather
+from firsthand.retarget.hand_place import place
+from firsthand.retarget.hand_track import Hands, read_hands
+from firsthand.retarget.head_pose import COLUMNS, poses_at
+from firsthand.retarget.tracker import Detection, Tracker, open_tracker
+
+Progress = Callable[[int, int], None]
+
+STAGE = "hands/1"
+ASSUMED_FOV_DEG = 70.0
+"""Field of view along the longer side of a picture whose camera is unknown."""
+
+
+def make_hands(episode: Episode, *, tracker: str = "mediapipe", progress: Progress | None = None, force: bool = False) -> Hands:
+    """Track both hands on the reference camera's frames and write ``hands.h5``; current ones are read instead, unless `force`.
+
+    `progress` gets frames done and frames in all. Raises `FirsthandError` when the recording has no camera, does not decode,
+    or the tracker is not installed.
+    """
+    finder = open_tracker(tracker)
+    parameters = {**finder.parameters, "assumed_fov_deg": ASSUMED_FOV_DEG}
+    made_from = Provenance({"recording.h5": sha256(episode.recording_path)}, parameters, STAGE)
+    if not force and (current := _current(episode, made_from)):
+        return current
+    with episode.recording() as recording:
+        hands = track_hands(recording, finder, made_from, progress)
+    hands.write(episode.hands_path)
+    return read_hands(episode.hands_path)
+
+
+def track_hands(recording: Recording, tracker: Tracker, made_from: Provenance, progress: Progress | None = None) -> Hands:
+    """Both hands in an open recording."""
+    stream = recording.camera()
+    t_ns = stream.t_ns
+    detections, size = _detect(stream, t_ns, tracker, progress)
+    camera, findings = optics(recording, stream.spec.name, *size)
+    poses, pose_findings = _head_poses(recording, stream.spec.name, t_ns)
+    frames = {side: gather(pieces, len(t_ns)) for side, pieces in associate(detections, size[0]).items()}
+    depths = _patch_depths(recording, stream, frames, camera)
+    tracks = {side: place(side, t_ns, found, camera, depths.get(side), poses) for side, found in frames.items()}
+    return Hands(stream.spec.name, t_ns, "camera" if poses is None else "world", camera, tracks, poses,
+                 (*findings, *pose_findings, *coverage(tracks, t_ns)), made_from)
+
+
+def optics(recording: Recording, camera: str, width_px: int, height_px: int) -> tuple[CameraCalibration, list[str]]:
+    """A camera's calibration for pictures of this size, and what a person should know of it."""
+    known = recording.calibration.cameras.get(camera)
+    if known and (known.width_px, known.height_px) == (width_px, height_px):
+        assumed = [f"the optics of camera {camera} are assumed, so distances may be off by a third"] if known.source == "assumed" else []
+        return known, assumed
+    longer = max(width_px, height_px)
+    hfov_deg = np.degrees(2 * np.arctan(np.tan(np.radians(ASSUMED_FOV_DEG) / 2) * width_px / longer))
+    why = f"is for {known.width_px} x {known.height_px} pictures, not {width_px} x {height_px}" if known else "is not known"
+    return CameraCalibration.from_hfov(width_px, height_px, float(hfov_deg)), [
+        f"the calibration of camera {camera} {why}; a field of view of {ASSUMED_FOV_DEG:.0f} degrees was assumed, "
+        "so distances may be off by a third"]
+
+
+def _current(episode: Episode, made_from: Provenance) -> Hands | None:
+    """The hands already there, if they were made from the same recording in the same way."""
+    if not episode.hands_path.exists():
+        return None
+    try:
+        hands = read_hands(episode.hands_path)
+    except FirsthandError:  # something else, or cut off: made again
+        return None
+    return hands if hands.provenance == made_from else None
+
+
+def _detect(stream: Stream, t_ns: npt.NDArray[np.int64], tracker: Tracker,
+            progress: Progress | None) -> tuple[list[list[Detection]], tuple[int, int]]:
+    """The detections of every frame, and the width and height of the pictures."""
+    found: list[list[Detection]] = []
+    size = (0, 0)
+    with tracker:
+        for t, image in zip(t_ns, stream.images(), strict=True):
+            size = (image.shape[1], image.shape[0])
+            found.append(tracker.detect(int(t), image))
+            if progress:
+                progress(len(found), len(t_ns))
+    return found, size
+
+
+def _head_poses(recording: Recording, camera: str, t_ns: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64] | None, list[str]]:
+    """``T_world_cam`` per frame, NaN where not known; None when it is known nowhere."""
+    streams = [s for s in recording.role("pose", about=camera) if set(COLUMNS) <= set(s.spec.names)]
+    if not streams:
+        return None, []
+    stream = streams[0]
+    poses = poses_at(t_ns, stream.t_ns, stream.values[:, [stream.spec.names.index(c) for c in COLUMNS]])
+    missing = int(np.isnan(poses[:, 0, 0]).sum())
+    if missing == len(t_ns):
+        return None, [f"the head's poses in stream {stream.spec.name} lie outside the video; hands are in the camera's frame"]
+    return poses, [f"the head's pose is not known in {missing} of {len(t_ns)} frames; hands are absent there"] if missing else []
+
+
+def _patch_depths(recording: Recording, stream: Stream, frames: dict[Side, HandFrames],
+                  camera: CameraCalibration) -> dict[Side, npt.NDArray[np.float64]]:
+    """Depth of the skin at the anchors in metres, (N, 5) by side; NaN where there is none. Empty without a depth stream."""
+    sensors = recording.role("depth", about=stream.spec.name)
+    if not sensors or not frames:
+        return {}
+    depth = sensors[0]
+    nearest = nearest_rows(stream.t_ns, depth.t_ns)
+    out = {side: np.full((len(nearest), len(ANCHORS)), np.nan) for side in frames}
+    for i, row in enumerate(nearest):
+        seen = [side for side in frames if frames[side].detected[i]]
+        if row < 0 or not seen:
+            continue
+        image = depth.depth_m(int(row))
+        shrink = np.array([image.shape[1] / camera.width_px, image.shape[0] / camera.height_px])
+        for side in seen:
+            points = frames[side].points_px[i]
+            palm_px = float(np.linalg.norm(points[9] - points[0])) * shrink[0]
+            out[side][i] = patch_depths(image, (points[list(ANCHORS)] + 0.5) * shrink - 0.5, palm_px * PATCH_M / 0.09)
+    return out
+
+
+def nearest_rows(t_ns: npt.NDArray[np.int64], other_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """For each time the row of the other stream nearest to it, within half a frame; -1 where there is none. Shape (N,)."""
+    half_frame = np.median(np.diff(t_ns)) / 2 if len(t_ns) > 1 else 20_000_000
+    after = np.clip(np.searchsorted(other_ns, t_ns), 1, len(other_ns) - 1) if len(other_ns) > 1 else np.zeros(len(t_ns), np.int64)
+    before = np.maximum(after - 1, 0)
+    nearest = np.where(np.abs(other_ns[before] - t_ns) <= np.abs(other_ns[after] - t_ns), before, after)
+    return np.where(np.abs(other_ns[nearest] - t_ns) <= half_frame, nearest, -1)
