@@ -23,4 +23,4 @@ def find(kind: str, table: Mapping[str, str], name: str) -> Any:
         return getattr(import_module(module), attribute)
     for point in entry_points(group=f"firsthand.{kind}", name=name):
         return point.load()
-    raise unknown(kind, name, names(kind, table))
+    raise unknown(kind.removesuffix("s"), name, names(kind, table))
