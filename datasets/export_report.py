@@ -1,0 +1,42 @@
+"""What an export did, what it left out, and what its format could not hold."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from firsthand.capture.files import code_version, write_json
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """The account of one export; also lies inside the dataset."""
+
+    format: str
+    path: Path
+    episodes: int
+    frames: int
+    left_out: tuple[tuple[str, str], ...]
+    """Episode id and the reason, for each episode that is not in the dataset."""
+    losses: tuple[str, ...]
+    """What the dataset does not hold, one sentence each."""
+    parameters: Mapping[str, Any]
+    """Every setting that changes the result."""
+    inputs: Mapping[str, Mapping[str, str]]
+    """Content hash (SHA-256) of each file of each exported episode, in the dataset's order of episodes."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain JSON."""
+        return {**asdict(self), "path": str(self.path), "left_out": [{"episode": e, "reason": why} for e, why in self.left_out],
+                "losses": list(self.losses), "code_version": code_version()}
+
+    def text(self) -> str:
+        """The report for people."""
+        lines = [f"{self.format}: {self.episodes} episodes, {self.frames} frames in {self.path.name}"]
+        lines += [f"left out {episode}: {why}" for episode, why in self.left_out]
+        return "\n".join([*lines, "", "What this dataset does not hold:", *(f"- {loss}" for loss in self.losses), ""])
+
+    def write(self, folder: Path) -> None:
+        """Put ``loss_report.json`` and ``loss_report.txt`` into a folder."""
+        write_json(folder / "loss_report.json", {key: value for key, value in self.to_json().items() if key != "path"})
+        (folder / "loss_report.txt").write_text(self.text(), encoding="utf-8")
