@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from firsthand.capture.errors import FirsthandError
 
@@ -96,7 +96,7 @@ def import_(sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", h
     else:
         for item in done:
             what = f"{item['frames']} frames, {item['duration_s']} s" if item["new"] else "was in the library already"
-            out.print(f"{item['episode']}  {_plain(Path(item['source']).name)}: {what}", highlight=False)
+            out.print(f"{item['episode']}  {_plain(Path(item['source']).name)}: {what}", highlight=False, soft_wrap=True)
     if faults:
         fail("\n".join(faults))
 
@@ -116,7 +116,7 @@ def process(library: LibraryPath, robot: Robots,
     if as_json:
         show_json([result.to_json() for result in results])
         return
-    table = Table("episode", "frames", "left", "right", *robot)
+    table = Table(Column("episode", overflow="fold"), "frames", "left", "right", *robot)
     for result in results:
         seen = [f"{result.coverage[side]:.1%}" if side in result.coverage else "-" for side in ("left", "right")]
         driven = [" ".join(f"{side} {n}" for side, n in result.actions[name].items()) or "-" for name in robot]

@@ -17,11 +17,12 @@ def check(path: Path, progress: Callable[[str, int, int], None]) -> tuple[str, l
     """What `path` is, and everything wrong with it, one sentence each. Raises `FirsthandError` when it is nothing we know."""
     if path.is_file():
         return "recording", check_recording(path, partial(progress, path.name))
-    if path.is_dir() and (format := recognise(path)):
-        return format, validate(path, progress=partial(progress, path.name))
     if not path.exists():
         raise FirsthandError(f"nothing at {path}; give a recording, an episode, a library or an exported dataset")
-    episodes = find_episodes(path)
+    try:
+        episodes = find_episodes(path)
+    except FirsthandError:
+        return recognise(path).name, validate(path, progress=partial(progress, path.name))
     faults = [f"{episode.id}: {fault}" for episode in episodes for fault in _check_episode(episode, progress)]
     return f"{len(episodes)} episode{'s' * (len(episodes) != 1)}", faults
 

@@ -114,10 +114,12 @@ def new_session(library: Path, name: str, *, wearer: str = "w00", tasks: tuple[s
         yield part
 
 
+def sessions(library: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The sessions of a library: folder and document, in order. One still being made, which has a hidden name, is passed over."""
+    for path in sorted(library.glob(f"[!.]*/{SESSION}")):
+        yield path.parent, json.loads(path.read_text(encoding="utf-8"))
+
+
 def imported(library: Path) -> dict[str, str]:
     """Content hash -> session of every file that was imported into a library."""
-    found = {}
-    for path in library.glob(f"*/{SESSION}"):
-        document = json.loads(path.read_text(encoding="utf-8"))
-        found.update(dict.fromkeys(document.get("inputs", {}).values(), path.parent.name))
-    return found
+    return {content: path.name for path, document in sessions(library) for content in document.get("inputs", {}).values()}
