@@ -67,7 +67,7 @@ def test_slugs_are_plain() -> None:
 
 def test_an_unknown_name_lists_the_near_and_the_known() -> None:
     table = {"synthetic": "x:y", "webcam": "x:z"}
-    with pytest.raises(FirsthandError, match=r"no drivers called 'sinthetic'; did you mean 'synthetic'\? \(there are: synthetic, webcam\)"):
+    with pytest.raises(FirsthandError, match=r"no driver called 'sinthetic'; did you mean 'synthetic'\? \(there are: synthetic, webcam\)"):
         find("drivers", table, "sinthetic")
 
 
