@@ -30,7 +30,7 @@ def patch_depths(depth_m: npt.NDArray[np.floating], points_px: Floats, radius_px
         u, v = round(float(x)), round(float(y))
         patch = depth_m[max(v - r, 0) : max(v + r + 1, 0), max(u - r, 0) : max(u + r + 1, 0)]
         seen = patch[np.isfinite(patch)]
-        if u < width and v < height and len(seen) * 3 >= (2 * r + 1) ** 2:
+        if 0 <= u < width and 0 <= v < height and len(seen) * 3 >= (2 * r + 1) ** 2:
             out[i] = np.median(seen)
     return out
 
