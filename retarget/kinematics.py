@@ -90,7 +90,7 @@ def link_poses(chain: Chain, q: npt.ArrayLike) -> Floats:
 
 def link_positions(chain: Chain, q: npt.ArrayLike, links: Sequence[int]) -> Floats:
     """Origins of some links in metres, shape (N, F, 3), for active joints q (N, J)."""
-    return link_poses(chain, q)[:, list(links), :3, 3]
+    return link_poses(chain, q)[..., :3, 3][:, list(links)]
 
 
 def link_jacobians(chain: Chain, q: npt.ArrayLike, links: Sequence[int]) -> Floats:
