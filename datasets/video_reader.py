@@ -77,28 +77,33 @@ class VideoReader:
     """One open video for random reads. Belongs to the process that made it; a forked copy must open its own."""
 
     def __init__(self, path: Path, table: FrameTable | None = None) -> None:
+        from av.video.reformatter import VideoReformatter
+
         self.path = path
         self.table = table or frame_table(path)
         self._keys = np.flatnonzero(self.table.keyframe)
         self._container = _opened(path)
         self._stream = self._container.streams.video[0]
         self._stream.codec_context.thread_count = 1  # loader workers are the parallelism; frame threads add delay
+        self._to_rgb = VideoReformatter()  # one for all frames: setting a conversion up costs as much as doing it
         self._decoder: Iterator[Any] | None = None
         self._at = 0
 
     def read(self, start: int, count: int, size_px: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
-        """Frames `start` up to `start + count`, RGB uint8, shape (count, H, W, 3), scaled to `size_px` (height, width) if given."""
+        """Frames `start` up to `start + count`, RGB uint8, shape (count, 3, H, W), scaled to `size_px` (height, width) if given."""
         from av.error import FFmpegError
+        from av.video.reformatter import Interpolation
 
         if not 0 <= start <= start + count <= len(self.table.pts):
             raise FirsthandError(f"{self.path} has {len(self.table.pts)} frames; {start}..{start + count} was asked for")
         height, width = size_px or (self.table.height_px, self.table.width_px)
-        frames = np.empty((count, height, width, 3), np.uint8)
+        frames = np.empty((count, 3, height, width), np.uint8)
+        how = Interpolation.AREA if size_px else Interpolation.BILINEAR
         try:
             for i, frame in enumerate(self._frames(start, count)):
-                plane = frame.reformat(width, height, "rgb24", interpolation="AREA" if size_px else "BILINEAR").planes[0]
-                pixels = np.frombuffer(plane, np.uint8).reshape(height, plane.line_size)[:, : width * 3]
-                frames[i] = pixels.reshape(height, width, 3)
+                planar = self._to_rgb.reformat(frame, width, height, "gbrp", interpolation=how, threads=1)
+                for channel, plane in zip((1, 2, 0), planar.planes, strict=True):  # FFmpeg stores green, blue, red
+                    frames[i, channel] = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)[:, :width]
         except FFmpegError as error:
             raise FirsthandError(f"{self.path} does not decode at frame {start} ({error.strerror})") from error
         return frames
