@@ -52,6 +52,8 @@ class WindowDataset:
                                  "ask for a shorter window, or for require='none'")
         self.rows: npt.NDArray[np.int64] = legal
         """The newest observed row of each item, shape (W,)."""
+        self.episodes: npt.NDArray[np.int64] = self._numbers["episode_index"][legal]
+        """The episode of each item, shape (W,); split by it, as neighbouring windows are nearly the same."""
         self._tables: dict[Path, FrameTable] = {}
         self._readers: OrderedDict[tuple[int, Path], VideoReader] = OrderedDict()
 
