@@ -1,0 +1,10 @@
+"""The words an annotator chooses from."""
+
+LABELS = ("reach", "grasp", "transport", "place", "release", "idle", "push", "turn", "pour")
+"""Labels of segments; the place in this tuple, from 1, is the key. No vague verbs: EgoVerse's rubric fails them."""
+
+FLAGS = ("recovery", "blur", "occluded", "hand lost", "rejected")
+"""What can be wrong with, or notable in, an episode."""
+
+MAX_LABEL, MAX_TEXT = 80, 2000
+"""The longest label, and the longest instruction or segment text, in characters."""

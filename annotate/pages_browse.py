@@ -1,0 +1,115 @@
+"""Browse: every episode of the library as a line, filtered by what stands in the URL."""
+
+import math
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+import streamlit as st
+
+from firsthand.annotate.catalog import STATES, EpisodeRow, Filter, browse, choices, counts
+from firsthand.annotate.desk import PREFIX, Desk
+from firsthand.annotate.labels import FLAGS
+
+PER_PAGE = 24
+ROW_PX = 68
+STATE_WORDS = {"new": "○ new", "draft": "◐ draft", "submitted": "● submitted", "problem": "⚠ problem"}
+OUTCOME_WORDS = {True: "success", False: "fail", None: ""}
+REVIEW: Any = None
+"""The Review page, to go to; set where the pages are made."""
+
+
+def page(desk: Desk) -> None:
+    """Draw the page."""
+    totals = counts(desk.store)
+    head, again = st.columns([8, 1], vertical_alignment="bottom")
+    with head:
+        st.title(desk.title)
+        states = " · ".join(f"{totals[state]:.0f} {state}" for state in STATES if totals[state])
+        st.text(f"{sum(totals[state] for state in STATES):.0f} episodes · {_hours(totals['hours'])} · {states}")
+    with again:
+        if st.button("Refresh", icon=":material/refresh:", help="Look for new episodes and changed files", width="stretch"):
+            with st.spinner("Looking …"):
+                desk.look()
+            st.rerun()
+
+    where = filters(desk)
+    rows, total = browse(desk.store, where, limit=PER_PAGE, offset=0)
+    pages = max(1, math.ceil(total / PER_PAGE))
+    number = 1
+    if pages > 1:
+        number = st.pagination(pages, key="page", bind="query-params")
+        rows, total = browse(desk.store, where, limit=PER_PAGE, offset=(number - 1) * PER_PAGE)
+    if not rows:
+        st.info("No episode passes these filters.", icon=":material/filter_alt_off:")
+        return
+    chosen = st.dataframe(
+        pd.DataFrame([_line(desk, row) for row in rows]), key=f"episodes-{number}", hide_index=True, placeholder="",
+        row_height=ROW_PX, height=min(len(rows), 9) * ROW_PX + 40, on_select="rerun", selection_mode="single-cell",
+        column_config={
+            "picture": st.column_config.ImageColumn("", width=100),
+            "task": st.column_config.TextColumn("Task", width=300),
+            "label": st.column_config.TextColumn("Label state", width=110),
+            "outcome": st.column_config.TextColumn("Outcome", width=90),
+            "segments": st.column_config.NumberColumn("Segments", width=80),
+            "seconds": st.column_config.NumberColumn("Length", format="%.1f s", width=80),
+            "hands": st.column_config.ProgressColumn("Hands seen", format="percent", min_value=0, max_value=1, width=120),
+            "findings": st.column_config.TextColumn("Findings", width=230),
+            "episode": st.column_config.TextColumn("Episode", width=250),
+        },
+    )  # fmt: skip
+    shown = f"{(number - 1) * PER_PAGE + 1}–{(number - 1) * PER_PAGE + len(rows)} of {total}"
+    st.caption(f"{shown} · click an episode to review it")
+    cells = chosen.selection.cells
+    if cells:
+        row = rows[cells[0][0]]
+        if row.problem:
+            st.warning("This episode cannot be opened.", icon=":material/error:")
+            st.text(_short(desk, row.problem))
+        else:
+            st.switch_page(REVIEW, query_params={"episode": row.id, **filter_query(where)})
+
+
+def filters(desk: Desk) -> Filter:
+    """The filter widgets; their values live in the URL."""
+    tasks, sessions = choices(desk.store)
+    text, task, session, state, flag = st.columns([3, 3, 3, 2, 2])
+    def choice(column: Any, name: str, options: list[str], nothing: str) -> str:
+        return column.selectbox(name.capitalize(), ["", *options], key=name, bind="query-params", format_func=lambda o: o or nothing) or ""
+
+    return Filter(
+        text=text.text_input("Search", key="text", bind="query-params", placeholder="words of task or episode") or "",
+        task=choice(task, "task", tasks, "all tasks"), session=choice(session, "session", sessions, "all sessions"),
+        state=choice(state, "state", list(STATES), "any state"), flag=choice(flag, "flag", list(FLAGS), "any flag"),
+    )  # fmt: skip
+
+
+def filter_query(where: Filter) -> dict[str, str]:
+    """A filter as query parameters, the empty ones left out."""
+    return {name: value for name, value in vars(where).items() if value}
+
+
+def query_filter() -> Filter:
+    """The filter that stands in the URL."""
+    return Filter(**{name: st.query_params.get(name, "") for name in Filter.__dataclass_fields__})
+
+
+def _line(desk: Desk, row: EpisodeRow) -> dict[str, Any]:
+    picture = None if row.problem else f"{PREFIX}/{quote(row.id)}/thumbnail?token={desk.tokens.mint('read', row.id)}"
+    missing = [f"{row.gaps} samples missing"] if row.gaps else []
+    unprocessed = ["hands not found yet"] if row.coverage is None else []
+    findings = [_short(desk, row.problem)] if row.problem else [*unprocessed, *row.findings, *missing, *row.flags]
+    return {
+        "picture": picture, "task": row.task, "label": STATE_WORDS[row.state], "outcome": OUTCOME_WORDS[row.success],
+        "segments": row.segments or None, "seconds": row.duration_s or None, "hands": row.coverage, "findings": "; ".join(findings),
+        "episode": row.id,
+    }  # fmt: skip
+
+
+def _short(desk: Desk, problem: str) -> str:
+    """A reason without the folder everybody here knows."""
+    return problem.replace(f"{desk.library}/", "")
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.1f} min"
