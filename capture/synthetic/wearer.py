@@ -1,0 +1,210 @@
+"""The synthetic wearer: one take of a task, seen by a head camera, an IMU, a pose tracker and two gloves that can be wrong."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from firsthand.capture.calibration import Calibration, CameraCalibration
+from firsthand.capture.errors import FirsthandError
+from firsthand.capture.skeleton import INDEX_TIP, KNUCKLES, THUMB_TIP, TIPS, WRIST, Side
+from firsthand.capture.stream import StreamSpec
+from firsthand.capture.synthetic.devices import DeviceClock, Link, Timeline, run_device, sample_times_ns
+from firsthand.capture.synthetic.driver import Payload, Start, SyntheticDriver
+from firsthand.capture.synthetic.hand import GLOVE_NAMES, glove_rad
+from firsthand.capture.synthetic.head import HeadMotion
+from firsthand.capture.synthetic.raster import View
+from firsthand.capture.synthetic.renderer import Renderer
+from firsthand.capture.synthetic.rotation import from_rotation_vector, quat_wxyz
+from firsthand.capture.synthetic.sensor import DEPTH_UNIT_M, Sensor
+from firsthand.capture.synthetic.skin import TONES, Look
+from firsthand.capture.synthetic.table import wooden_table
+from firsthand.capture.synthetic.task import make_task
+from firsthand.capture.synthetic.truth import TrueHand, TrueSegment, TrueStream, Truth
+
+Floats = npt.NDArray[np.floating[Any]]
+Doubles = npt.NDArray[np.float64]
+
+HFOV_DEG = 75.0
+CAMERA, DEPTH, IMU, POSE = "head", "head-depth", "imu", "head-pose"
+_SLEEVES: tuple[tuple[int, int, int], ...] = ((90, 60, 40), (60, 70, 120), (80, 90, 60), (150, 150, 145))
+_DRIFT_PPM = 50.0
+_RATES_HZ = {"glove-left": 120.0, "glove-right": 120.0, IMU: 200.0, POSE: 100.0}
+_LINKS = {
+    CAMERA: Link(4_000_000, 1_000_000), DEPTH: Link(5_000_000, 1_200_000), "glove-left": Link(1_500_000, 700_000, shape=1.0),
+    "glove-right": Link(1_300_000, 700_000, shape=1.0), IMU: Link(500_000, 150_000), POSE: Link(1_000_000, 300_000),
+}  # fmt: skip
+_STAMP_JITTER_NS = {CAMERA: 10_000.0, "glove-left": 5_000.0, "glove-right": 5_000.0, IMU: 2_000.0, POSE: 5_000.0}
+_GLOVE_NOISE_RAD = 0.008
+_ACCEL_NOISE, _ACCEL_BIAS = 0.03, 0.02
+_GYRO_NOISE, _GYRO_BIAS = 0.003, 0.002
+_POSE_NOISE_M, _POSE_NOISE_RAD = 0.0005, np.radians(0.05)
+
+
+class Wearer:
+    """One take, fixed by its arguments: the same ones give the same bytes.
+
+    `skin` is 0 (lightest) to 4, `sleeve` False for bare arms; None lets the seed choose. `drop_rate` is the share of samples lost
+    on each stream, `burst` the length of one longer outage of the right glove. With `realtime` samples arrive at the pace of the wall
+    clock from the moment the first driver is entered; otherwise as fast as they are read, on a host clock that the seed chose.
+    """
+
+    def __init__(self, *, seed: int = 0, task: str = "pick-and-place", duration_s: float = 6.0, fps: float = 30, skin: int | None = None,
+                 sleeve: bool | None = None, size_px: tuple[int, int] = (640, 480), realtime: bool = False, drop_rate: float = 0.007,
+                 burst: int = 0) -> None:
+        if duration_s < 3:
+            raise FirsthandError(f"a synthetic take of {duration_s} s is too short to do anything in; ask for 3 s or more")
+        if skin is not None and not 0 <= skin < len(TONES):
+            raise FirsthandError(f"skin {skin} is not one of the tones 0 (lightest) to {len(TONES) - 1}")
+        self.seed, self.name, self.duration_s, self.fps, self.size_px = seed, task, duration_s, fps, size_px
+        self.task = make_task(task, self._rng(1), duration_s)
+        choose = self._rng(2)
+        tone, sleeve_bgr = int(choose.integers(len(TONES))), _SLEEVES[int(choose.integers(len(_SLEEVES)))]
+        covered = bool(choose.random() < 0.6) if sleeve is None else sleeve
+        self._look = TONES[tone if skin is None else skin], sleeve_bgr if covered else None
+        self.head = HeadMotion(float(choose.uniform(0, 6)))
+        uptime_ns = int(choose.integers(3_600_000_000_000, 144_000_000_000_000))  # of the host: one to forty hours
+        self._start = Start(None if realtime else uptime_ns)
+        self._drop_rate, self._burst = drop_rate, burst
+        width, height = size_px
+        f = width / 2 / np.tan(np.radians(HFOV_DEG) / 2)
+        K = np.array([[f, 0, (width - 1) / 2], [0, f, (height - 1) / 2], [0, 0, 1]])
+        self.camera = CameraCalibration(K, width, height, source="factory")
+
+    def _rng(self, purpose: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, purpose])
+
+    @cached_property
+    def timelines(self) -> dict[str, Timeline]:
+        """Every stream's samples with their times, delivered or not."""
+        lines = {}
+        for k, name in enumerate((CAMERA, *_RATES_HZ)):
+            rng = self._rng(100 + k)
+            switched_on_ns = int(rng.integers(5_000_000_000, 90_000_000_000_000))
+            clock = DeviceClock(switched_on_ns, float(rng.uniform(-_DRIFT_PPM, _DRIFT_PPM)), _STAMP_JITTER_NS[name])
+            rate = self.fps if name == CAMERA else _RATES_HZ[name]
+            t_ns = sample_times_ns(rate, self.duration_s, clock, float(rng.uniform(0, 0.5 / rate)))
+            burst = self._burst if name == "glove-right" else 0
+            lines[name] = run_device(t_ns, clock, _LINKS[name], rng, drop_rate=self._drop_rate, burst=burst)
+        colour = lines[CAMERA]
+        lines[DEPTH] = run_device(colour.t_ns, colour.clock, _LINKS[DEPTH], self._rng(99), drop_rate=self._drop_rate,
+                                  device_ns=colour.device_ns)
+        return lines
+
+    def seconds(self, stream: str) -> Floats:
+        """True times of a stream's samples in seconds from the start of the take, shape (N,)."""
+        return np.asarray(self.timelines[stream].t_ns * 1e-9)
+
+    def drivers(self) -> list[SyntheticDriver]:
+        """The devices of this take, each on a clock of its own. Fresh ones start at the beginning again."""
+        return [self._camera_driver(), *(self._numeric_driver(name) for name in _RATES_HZ)]
+
+    def _camera_driver(self) -> SyntheticDriver:
+        width, height = self.size_px
+        specs = (
+            StreamSpec(CAMERA, "encoded", "camera", encoding="jpeg", rate_hz=self.fps, width_px=width, height_px=height),
+            StreamSpec(DEPTH, "encoded", "depth", encoding="png", rate_hz=self.fps, width_px=width, height_px=height, about=CAMERA,
+                       extra={"depth_unit_m": DEPTH_UNIT_M}),
+        )
+        renderer, sensor = self.renderer, Sensor.make(self.seed, width, height)
+        lost = {name: self.timelines[name].lost for name in (CAMERA, DEPTH)}
+
+        def take(i: int) -> dict[str, Payload]:
+            image, depth = self.frame(i, renderer)
+            payloads: dict[str, Payload] = {}
+            if not lost[CAMERA][i]:
+                payloads[CAMERA] = sensor.jpeg(i, image)
+            if not lost[DEPTH][i]:
+                payloads[DEPTH] = sensor.depth_png(i, depth)
+            return payloads
+
+        return SyntheticDriver(CAMERA, specs, {name: self.timelines[name] for name in (CAMERA, DEPTH)}, take, self._start, self.write_truth,
+                               calibration=Calibration({CAMERA: self.camera, DEPTH: self.camera}))
+
+    def _numeric_driver(self, name: str) -> SyntheticDriver:
+        makers = {"glove-left": lambda: self._glove("left"), "glove-right": lambda: self._glove("right"), IMU: self._imu, POSE: self._pose}
+        spec, values = makers[name]()
+        values.setflags(write=False)
+
+        def take(i: int) -> dict[str, Payload]:
+            return {name: values[i]}
+
+        return SyntheticDriver(name, (spec,), {name: self.timelines[name]}, take, self._start, self.write_truth, batch=16)
+
+    def _glove(self, side: Side) -> tuple[StreamSpec, Floats]:
+        name = f"glove-{side}"
+        angles = glove_rad(self.task.hands[side].angles(self.seconds(name)))
+        noise = self._rng(20 + (side == "right")).normal(0, _GLOVE_NOISE_RAD, angles.shape)
+        spec = StreamSpec(name, "numeric", "glove", names=GLOVE_NAMES, units=("rad",) * 20, rate_hz=_RATES_HZ[name], side=side)
+        return spec, angles + noise
+
+    def _imu(self) -> tuple[StreamSpec, Floats]:
+        rng = self._rng(22)
+        ideal = self.head.imu(self.seconds(IMU))
+        bias = np.concatenate([rng.normal(0, _ACCEL_BIAS, 3), rng.normal(0, _GYRO_BIAS, 3)])
+        noise = rng.standard_normal(ideal.shape) * np.repeat([_ACCEL_NOISE, _GYRO_NOISE], 3)
+        spec = StreamSpec(IMU, "numeric", "imu", names=("ax", "ay", "az", "gx", "gy", "gz"), units=("m/s^2",) * 3 + ("rad/s",) * 3,
+                          rate_hz=_RATES_HZ[IMU], about=CAMERA)
+        return spec, ideal + bias + noise
+
+    def _pose(self) -> tuple[StreamSpec, Floats]:
+        rng = self._rng(23)
+        T = self.head.T_world_cam(self.seconds(POSE))
+        R = T[:, :3, :3] @ from_rotation_vector(rng.normal(0, _POSE_NOISE_RAD, (len(T), 3)))
+        place = T[:, :3, 3] + rng.normal(0, _POSE_NOISE_M, (len(T), 3))
+        spec = StreamSpec(POSE, "numeric", "pose", names=("x", "y", "z", "qw", "qx", "qy", "qz"), units=("m",) * 3 + ("1",) * 4,
+                          rate_hz=_RATES_HZ[POSE], about=CAMERA)
+        return spec, np.concatenate([place, quat_wxyz(R)], 1)
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """The painter of this take's frames."""
+        rng = self._rng(3)
+        shape = (self.size_px[1] * 2, self.size_px[0] * 2)
+        grain = np.ones(shape, np.float32)
+        for sigma, strength in ((8.0, 0.03), (1.0, 0.02)):
+            noise = cv2.GaussianBlur(rng.standard_normal(shape, np.float32), (0, 0), sigma)
+            grain += strength / noise.std() * noise
+        return Renderer(wooden_table(rng), Look(*self._look, grain))
+
+    def frame(self, i: int, renderer: Renderer | None = None) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+        """Frame `i` without sensor noise: colour (H, W, 3) BGR, and exact depth (H, W) in metres, infinite past the table."""
+        t_s = self.seconds(CAMERA)[i : i + 1]
+        view = View(self.camera.K, self.head.T_world_cam(t_s)[0], *self.size_px)
+        hands = {side: plan.points_m(t_s)[0] for side, plan in self.task.hands.items()}
+        return (renderer or self.renderer).render(view, self.task.solids(float(t_s[0])), hands)
+
+    def truth(self) -> Truth:
+        """What really happened. In real time, only after a driver was entered: before that the take has no start."""
+        start_ns = self._start.ns()
+        t_s = self.seconds(CAMERA)
+        T_world_cam = np.asarray(self.head.T_world_cam(t_s), np.float64)
+        streams = {}
+        for name, line in self.timelines.items():
+            clock = line.clock
+            streams[name] = TrueStream(np.arange(len(line.t_ns)), start_ns + line.t_ns, np.flatnonzero(line.lost),
+                                       start_ns - clock.reference_ns, clock.drift_ppm, clock.reference_ns, line.link.min_latency_ns)
+        hands = {side: self._true_hand(np.asarray(plan.points_m(t_s), np.float64), T_world_cam) for side, plan in self.task.hands.items()}
+        segments = []
+        for span in self.task.spans:
+            a, b = np.searchsorted(t_s, (span.start_s, span.stop_s)).tolist()
+            if a < b:
+                segments.append(TrueSegment(a, b, span.label, span.text))
+        return Truth(self.name, self.task.instruction, self.seed, start_ns + self.timelines[CAMERA].t_ns, T_world_cam, hands, streams,
+                     tuple(segments))
+
+    def _true_hand(self, points_m: Doubles, T_world_cam: Doubles) -> TrueHand:
+        in_cam = np.einsum("nji,nkj->nki", T_world_cam[:, :3, :3], points_m - T_world_cam[:, None, :3, 3])
+        K = self.camera.K
+        px = in_cam[..., :2] / in_cam[..., 2:] * K[[0, 1], [0, 1]] + K[:2, 2]
+        shown = px[:, [WRIST, *KNUCKLES, *TIPS]]
+        visible = ((shown >= -0.5) & (shown <= np.array(self.size_px) - 0.5)).all((1, 2)) & (in_cam[..., 2] > 0).all(1)
+        aperture = np.linalg.norm(points_m[:, THUMB_TIP] - points_m[:, INDEX_TIP], axis=1)
+        return TrueHand(points_m, px, visible, aperture)
+
+    def write_truth(self, path: Path) -> None:
+        """Write ``truth.h5``, the same for every driver of the take."""
+        self.truth().write(path)
