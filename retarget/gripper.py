@@ -13,12 +13,14 @@ from firsthand.retarget.action_track import ActionTrack
 from firsthand.retarget.hand_track import HandTrack
 from firsthand.retarget.operator_frame import operator_frame
 from firsthand.retarget.robot import RobotModel
-from firsthand.retarget.runs import carry, smooth
+from firsthand.retarget.runs import carry, run_numbers, smooth
+from firsthand.retarget.turning import limit_turning
 
 Floats = npt.NDArray[np.float64]
 THUMB_MCP = 2
-PARAMETERS = {"axis_from_m": 0.02, "axis_full_m": 0.04, "axis_sigma_s": 0.05}
-"""The line between the tips counts fully from ``axis_full_m`` of aperture on and not at all below ``axis_from_m``, where it is noise."""
+PARAMETERS = {"axis_from_m": 0.02, "axis_full_m": 0.04, "axis_sigma_s": 0.05, "turn_rad_s": 12.0}
+"""The line between the tips counts fully from ``axis_full_m`` of aperture on and not at all below ``axis_from_m``, where it is noise.
+In the hand's own frame the grasp turns at most ``turn_rad_s``: only a thumb that crosses the finger would turn it faster."""
 
 
 def grasp_poses(points_m: npt.ArrayLike, t_ns: npt.NDArray[np.int64], side: Side) -> Floats:
@@ -44,6 +46,7 @@ def grasp_poses(points_m: npt.ArrayLike, t_ns: npt.NDArray[np.int64], side: Side
     valid &= np.isfinite(R_hand_grasp).all(axis=(1, 2))
     weight = (trust + 0.01) * (1 - along**2)
     R_hand_grasp = _nearest_rotation(smooth(weight[:, None, None] * R_hand_grasp, t_ns, valid, PARAMETERS["axis_sigma_s"]), valid)
+    R_hand_grasp = limit_turning(R_hand_grasp, t_ns, run_numbers(valid), PARAMETERS["turn_rad_s"])
     T = np.tile(np.eye(4), (len(points), 1, 1))
     T[:, :3, :3] = R_frame_hand @ R_hand_grasp
     T[:, :3, 3] = (points[:, INDEX_TIP] + points[:, THUMB_TIP]) / 2
