@@ -20,6 +20,9 @@ app = typer.Typer(name="firsthand", no_args_is_help=True, add_completion=False, 
 models = typer.Typer(no_args_is_help=True, help="The hand model that tracking needs.")
 app.add_typer(models, name="models")
 
+INTERRUPTED = 130
+"""What Typer exits with on Ctrl-C."""
+
 out, err = Console(), Console(stderr=True)
 
 LibraryPath = Annotated[Path, typer.Argument(metavar="LIBRARY", help="The library's folder; a session's or an episode's will do.")]
@@ -33,8 +36,10 @@ def main() -> None:
         app()
     except FirsthandError as error:
         fail(str(error))
-    except KeyboardInterrupt:
-        fail("stopped by Ctrl-C; nothing half-written was left, and the same command goes on where it stopped")
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            fail("stopped by Ctrl-C; nothing half-written was left, and the same command goes on where it stopped")
+        raise
     except OSError as error:
         fail(f"{error.filename or 'the system'}: {error.strerror or error}")
 
@@ -53,15 +58,21 @@ def _plain(text: str) -> str:
 def bars() -> Iterator[Callable[[str, int, int], None]]:
     """Progress bars on stderr: yields ``(what, done, total) -> None``; one bar for each `what`."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(elapsed_when_finished=True))
-    with Progress(*columns, console=err) as progress:
-        tasks: dict[str, Any] = {}
+    progress = Progress(*columns, console=err)
+    tasks: dict[str, Any] = {}
 
-        def update(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = progress.add_task(_plain(what), total=total)
-            progress.update(tasks[what], completed=done, total=total)
+    def update(what: str, done: int, total: int) -> None:
+        if not tasks:
+            progress.start()
+        if what not in tasks:
+            tasks[what] = progress.add_task(_plain(what), total=total)
+        progress.update(tasks[what], completed=done, total=total)
 
+    try:
         yield update
+    finally:
+        if tasks:
+            progress.stop()
 
 
 def show_json(document: Any) -> None:
@@ -154,7 +165,7 @@ def export(library: LibraryPath, to: Annotated[Path, typer.Argument(metavar="OUT
     if as_json:
         show_json(report.to_json())
         return
-    out.print(f"{to}: {report.episodes} episodes, {report.frames} frames as {report.format}", highlight=False)
+    out.print(f"{to}: {report.frames} frames of {report.episodes} episode{'s' * (report.episodes != 1)} as {report.format}", highlight=False)
     for episode, reason in report.left_out:
         out.print(f"[yellow]left out[/] {episode}: {_plain(reason)}", highlight=False, soft_wrap=True)
     for loss in report.losses:

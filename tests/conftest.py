@@ -95,3 +95,11 @@ def tiny_library(tmp_path: Path) -> Path:
         make_episode(session, 0, 48)
         make_episode(session, 1, 40)
     return library
+
+
+@pytest.fixture
+def long_library(tmp_path: Path) -> Path:
+    """A library of one episode of 1500 frames: long enough to interrupt what is done with it."""
+    with new_session(tmp_path / "library", "long", wearer="w02") as session:
+        make_episode(session, 0, 1500)
+    return tmp_path / "library"
