@@ -7,7 +7,8 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "train_bc.py"
 
 
 def train(dataset: Path, steps: int) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-W", "error", str(EXAMPLE), str(dataset), "--steps", str(steps)], capture_output=True, text=True)
+    command = [sys.executable, "-W", "error", str(EXAMPLE), str(dataset), "--steps", str(steps)]
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 def test_the_example_learns_from_an_export_and_says_how_it_compares(dataset: Path) -> None:
