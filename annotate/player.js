@@ -65,7 +65,7 @@ class Player {
     this.notify = notify; this.next = data.next;
     this.suggestions = data.suggestions; this.labels = data.labels; this.tiers = data.tiers;
     this.panel.vocabulary(data.labels, data.flags);
-    if (data.episode === this.episode) { this.saving.token = data.token; this.shown(); return; }
+    if (data.episode === this.episode) { this.saving.renew(data.token); this.shown(); return; }
     this.episode = data.episode; this.loaded = null; this.n = data.frames;
     this.saving.open(data.episode, data.urls, data.token, data.version);
     this.doc = structuredClone(data.doc);

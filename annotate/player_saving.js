@@ -22,6 +22,13 @@ class Saving {
     if (this.waiting && !this.inFlight && this.state !== "conflict") this.post(this.waiting);
   }
 
+  // The page was drawn again, perhaps by a server that started anew: what was refused for an old token may pass now.
+  renew(token) {
+    const again = token !== this.token && this.state === "refused";
+    this.token = token;
+    if (again) this.send();
+  }
+
   get pending() { return this.rev - this.acked; }
   get place() { return `firsthand:${this.episode}`; }
 
