@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firsthand.capture.skeleton import FINGERS, PARENTS, TIPS
-from firsthand.retarget.kinematics import link_positions
+from firsthand.retarget.kinematics import link_positions, moving_joints
 from firsthand.retarget.robot import HandModel, RobotModel
 from firsthand.retarget.runs import smooth
 from firsthand.retarget.solve_kernel import WRIST
@@ -67,7 +67,7 @@ def robot_reach(robot: RobotModel, tip: int) -> float:
     assert robot.hand is not None
     q, best = (robot.lower + robot.upper) / 2, 0.0
     for _ in range(4):
-        for j in range(len(q)):
+        for j in sorted(moving_joints(robot.hand.chain, tip)):
             tries = np.tile(q, (33, 1))
             tries[:, j] = np.linspace(robot.lower[j], robot.upper[j], 33)
             reach = np.linalg.norm(link_positions(robot.hand.chain, tries, [tip])[:, 0], axis=1)

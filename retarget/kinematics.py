@@ -70,6 +70,16 @@ def axis_rotation(axis: Floats, angle: Floats) -> Floats:
     return np.asarray(np.eye(3) + s * K + (1 - c) * (K @ K), np.float64)
 
 
+def moving_joints(chain: Chain, link: int) -> set[int]:
+    """The active joints that move a link."""
+    joints = set()
+    while link >= 0:
+        if chain.kind[link] != FIXED:
+            joints.add(int(chain.source[link]))
+        link = int(chain.parent[link])
+    return joints
+
+
 def link_poses(chain: Chain, q: npt.ArrayLike) -> Floats:
     """Pose of every link, shape (N, L + 1, 4, 4), for active joints q (N, J). The root is last, so that -1 finds it."""
     q = np.asarray(q, np.float64)

@@ -8,7 +8,7 @@ from firsthand.retarget import hand_targets
 from firsthand.retarget.action_track import ActionTrack
 from firsthand.retarget.hand_targets import Targets, draw_targets, finger_scales
 from firsthand.retarget.hand_track import HandTrack
-from firsthand.retarget.kinematics import FIXED, Chain, link_positions
+from firsthand.retarget.kinematics import link_positions, moving_joints
 from firsthand.retarget.operator_frame import operator_frame
 from firsthand.retarget.robot import HandModel, RobotModel
 from firsthand.retarget.runs import run_numbers
@@ -16,7 +16,7 @@ from firsthand.retarget.solve_kernel import flat, solve_run
 from firsthand.retarget.velocity import limit_velocity
 
 Floats = npt.NDArray[np.float64]
-MU, KNEE_M, MISS_M = 0.04, 0.03, 0.01
+MU, KNEE_M, MISS_M = 0.04, 0.03, 0.02
 PARAMETERS = {**hand_targets.PARAMETERS, "mu": MU, "knee_m": KNEE_M, "miss_m": MISS_M}
 """``mu`` weighs stillness, rad^-2; ``knee_m`` is Huber's; a tip farther than ``miss_m`` from its target has missed it."""
 
@@ -56,7 +56,7 @@ def solve_targets(targets: Targets, robot: RobotModel) -> Floats:
     """Joint positions for the targets of one run, shape (N, J), within the limits; speeds are not limited."""
     assert robot.hand is not None
     chain = robot.hand.chain
-    moving = [_moving_joints(chain, int(a)) | _moving_joints(chain, int(b)) for a, b in zip(targets.task, targets.origin, strict=True)]
+    moving = [moving_joints(chain, int(a)) | moving_joints(chain, int(b)) for a, b in zip(targets.task, targets.origin, strict=True)]
     columns = np.zeros((len(moving), len(robot.joint_names)), np.int64)
     for row, joints in enumerate(moving):
         columns[row, : len(joints)] = sorted(joints)
@@ -67,17 +67,7 @@ def solve_targets(targets: Targets, robot: RobotModel) -> Floats:
     return q
 
 
-def _moving_joints(chain: Chain, link: int) -> set[int]:
-    """The active joints that move a link."""
-    joints = set()
-    while link >= 0:
-        if chain.kind[link] != FIXED:
-            joints.add(int(chain.source[link]))
-        link = int(chain.parent[link])
-    return joints
-
-
 def _finger_on_limit(q: Floats, robot: RobotModel, hand: HandModel) -> npt.NDArray[np.bool_]:
     """Whether any joint that moves a fingertip is on its limit, shape (N, F)."""
     on = (q <= robot.lower + 1e-9) | (q >= robot.upper - 1e-9)
-    return np.stack([on[:, sorted(_moving_joints(hand.chain, tip))].any(1) for tip in hand.tips], 1)
+    return np.stack([on[:, sorted(moving_joints(hand.chain, tip))].any(1) for tip in hand.tips], 1)

@@ -20,22 +20,21 @@ def moving_hand(frames: int = 90, fps: float = 30.0) -> np.ndarray:
     points = np.zeros((frames, 21, 3))
     knuckles = ((0.0, 0.026, 0.096), (0.0, 0.0, 0.097), (0.009, -0.020, 0.091), (0.017, -0.035, 0.075))
     bones = ((0.042, 0.025, 0.022), (0.046, 0.028, 0.024), (0.042, 0.026, 0.023), (0.033, 0.020, 0.020))
+    near = [np.exp(-0.5 * ((s - (k + 0.75) * max(s[-1:], default=1.0) / 3.5) / 0.18) ** 2) * (frames > 1) for k in range(3)]
     for f in range(1, 5):
-        curl = 0.35 + 0.30 * np.sin(2.2 * s + f)  # rad per joint
+        curl = 0.22 + 0.18 * np.sin(2.2 * s + f)  # rad per joint
+        if f < 4:
+            curl += near[f - 1] * (0.75 - curl)  # bent towards the thumb in its pinch
         at, angle = np.tile(knuckles[f - 1], (frames, 1)), np.zeros(frames)
         points[:, 1 + 4 * f] = at
         for k, length in enumerate(bones[f - 1]):
             angle = angle + curl
             at = at + length * np.stack([np.sin(angle), np.zeros(frames), np.cos(angle)], 1)
             points[:, 2 + 4 * f + k] = at
-    rest = np.array([[0.012, 0.030, 0.030], [0.020, 0.055, 0.055], [0.028, 0.070, 0.080], [0.034, 0.078, 0.105]])
-    points[:, 1:5] = rest
+    points[:, 1:5] = [[0.012, 0.030, 0.030], [0.020, 0.055, 0.055], [0.028, 0.070, 0.080], [0.034, 0.078, 0.105]]
     for k, tip in enumerate((8, 12, 16)):  # one pinch after the other
-        near = np.exp(-0.5 * ((s - (k + 0.75) * s[-1] / 3.5) / 0.18) ** 2)[:, None] if frames > 1 else np.zeros((1, 1))
-        reach = points[:, tip] - points[:, 4]
-        points[:, 4] += near * reach
-        points[:, 3] += 0.6 * near * reach
-        points[:, 2] += 0.25 * near * reach
+        reach = near[k][:, None] * (points[:, tip] - points[:, 4])
+        points[:, 2:5] += np.array([0.25, 0.6, 1.0])[:, None] * reach[:, None]
     return points
 
 
