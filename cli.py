@@ -1,7 +1,6 @@
 """The ``firsthand`` command: composition only. Each sub-command imports its layer when it is called."""
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -90,7 +89,8 @@ def import_(sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", h
     """Bring existing video files into a library: their own packets and times, nothing re-encoded."""
     from firsthand.capture.importer import import_file
 
-    done, faults = [], []
+    done: list[dict[str, Any]] = []
+    faults: list[str] = []
     with bars() as bar:
         for source in sources:
             try:
@@ -242,4 +242,4 @@ def build() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -105,9 +105,9 @@ def _take(library: Path, number: int, seed: int, progress: Progress) -> Episode:
         return Episode((made / "000").resolve())
     wearer = Wearer(seed=seed * 1000 + number, task=task, duration_s=DURATION_S, fps=FPS, skin=number)
     frames = round(DURATION_S * FPS)
-    with new_session(library, name, wearer=wearer_name, tasks=(wearer.instruction,), rig=rig) as session:
+    with new_session(library, name, wearer=wearer_name, tasks=(wearer.task.instruction,), rig=rig) as session:
         episode = Episode(session / "000")
-        record(wearer.drivers(), episode.recording_path, task=wearer.instruction, source="simulation",
+        record(wearer.drivers(), episode.recording_path, task=wearer.task.instruction, source="simulation",
                progress=lambda counts: progress(f"record {task}", min(counts["head"], frames), frames))
         progress(f"record {task}", frames, frames)
         wearer.write_truth(episode.truth_path)
@@ -128,10 +128,11 @@ def _load(dataset: Path) -> str:
     """Read the whole dataset once as shuffled torch batches."""
     import torch
 
-    from firsthand.datasets.loader import Window, WindowDataset
+    from firsthand.datasets.loader import WindowDataset
+    from firsthand.datasets.window import Window
 
     torch.manual_seed(0)
-    windows = WindowDataset(dataset, Window(observation_steps=2, action_steps=8))
+    windows: Any = WindowDataset(dataset, Window(observation_steps=2, action_steps=8))
     start, count, shapes = time.process_time(), 0, ""
     for batch in torch.utils.data.DataLoader(windows, batch_size=16, shuffle=True):
         tensors = {key: value for key, value in batch.items() if isinstance(value, torch.Tensor) and value.ndim > 1}

@@ -48,7 +48,8 @@ def process(episodes: Sequence[Episode], robots: Sequence[str], *, tracker: str 
 
 def _process_one(episode: Episode, robots: Sequence[str], tracker: str, force: bool, progress: Progress | None) -> Processed:
     def step(what: str) -> Callable[[int, int], None]:
-        return lambda done, total: progress(f"{episode.id} {what}", done, total) if progress else None
+        name = f"{what}: {episode.id.partition('Z-')[2] or episode.id}"  # the time of day is not worth its width in a bar
+        return lambda done, total: progress(name, done, total) if progress else None
 
     hands = make_hands(episode, tracker=tracker, force=force, progress=step("hands"))
     actions = {robot: make_actions(episode, robot, force=force, progress=step(robot)) for robot in robots}
