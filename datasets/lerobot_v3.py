@@ -18,14 +18,15 @@ from firsthand.datasets.selection import Progress, Selection
 from firsthand.datasets.statistics import Stats, as_json, column_stats, picture_histogram, picture_stats
 from firsthand.datasets.video_writer import VideoOptions, VideoWriter
 
-LONG_S = 1024
-"""From here on a float32 time stamp is coarser than LeRobot's tolerance of 0.1 ms."""
+LONG_S = 1000
+"""LeRobot compares times in a video file as float32; from 1024 s on that is coarser than its tolerance of 0.1 ms, and it refuses rows."""
 
 EPISODES_IN_A_GROUP = 256
 
 
 def write(selection: Selection, folder: Path, video: VideoOptions, progress: Progress | None = None, *,
-          data_bytes: int = layout.DATA_MB * 2**20, video_bytes: int = layout.VIDEO_MB * 2**20) -> Sequence[str]:
+          data_bytes: int = layout.DATA_MB * 2**20, video_bytes: int = layout.VIDEO_MB * 2**20,
+          video_s: int = LONG_S) -> Sequence[str]:
     """Fill an empty folder with the dataset, one picture in memory at a time; returns what was lost."""
     import pyarrow as pa
 
@@ -40,7 +41,7 @@ def write(selection: Selection, folder: Path, video: VideoOptions, progress: Pro
 
     with (TableFiles(lambda number: folder / _path(layout.DATA, number), data_bytes) as data,
           TableFiles(lambda _: folder / _path(layout.EPISODES, 0), sys.maxsize) as episodes,
-          VideoFiles(open_video, video_bytes) as videos):
+          VideoFiles(open_video, video_bytes, video_s * selection.fps) as videos):
         for number, (episode, count) in enumerate(selection.episodes):
             rows = selection.rows(episode)
             for name in rows.subtask:
@@ -145,8 +146,8 @@ def _losses(selection: Selection, video: VideoOptions) -> list[str]:
         told.append(f"pictures of {selection.width_px}x{selection.height_px} pixels got an odd edge repeated, as H.264 wants even sizes")
     long = [episode.id for episode, rows in selection.episodes if rows / selection.fps > LONG_S]
     if long:
-        told.append(f"{len(long)} episodes are longer than {LONG_S} s, where LeRobot's float32 time stamps are coarser than its tolerance "
-                    f"({', '.join(long[:3])}): cut them")
+        told.append(f"{len(long)} episodes are longer than {LONG_S} s, where LeRobot's float32 times are coarser than its own tolerance and it may "
+                    f"refuse windows of pictures ({', '.join(long[:3])}): cut them")
     return told
 
 

@@ -43,18 +43,21 @@ class TableFiles:
 class VideoFiles:
     """Videos that hold episodes back to back. Used with ``with``."""
 
-    def __init__(self, open_video: Callable[[int], VideoWriter], limit_bytes: int) -> None:
-        self._open, self._limit = open_video, limit_bytes
+    def __init__(self, open_video: Callable[[int], VideoWriter], limit_bytes: int, limit_frames: int) -> None:
+        self._open, self._limit, self._limit_frames = open_video, limit_bytes, limit_frames
         self.number = -1
         """Which file is being written."""
         self._stack = ExitStack()
         self._video: VideoWriter | None = None
 
     def next_episode(self, frames: int) -> VideoWriter:
-        """The video for an episode of so many frames: the current one, or a new one when it would probably grow past the limit."""
+        """The video for an episode of so many frames: the current one, or a new one when it would grow past a limit.
+
+        How many bytes an episode takes shows only afterwards; it is expected to compress like those before it.
+        """
         video = self._video
-        expected = 0 if video is None else video.size_bytes * (1 + frames / max(1, video.frames))
-        if video is None or expected > self._limit:
+        full = video is None or video.frames + frames > self._limit_frames
+        if video is None or full or video.size_bytes * (1 + frames / max(1, video.frames)) > self._limit:
             self._stack.close()
             self.number += 1
             self._video = video = self._stack.enter_context(self._open(self.number))
