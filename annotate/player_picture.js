@@ -33,10 +33,10 @@ class Picture {
     this.video = video; this.canvas = canvas; this.onFrame = onFrame;
     this.pts = new Float64Array(0); this.joints = {};
     this.frame = 0; this.target = 0; this.asked = null; this.loop = null; this.overlay = true;
-    this.pending = 0; this.alive = true; this.ready = false;
-    video.addEventListener("seeked", () => { this.timer = setTimeout(() => this.settled(), 120); });
+    this.due = null; this.pending = 0; this.alive = true; this.ready = false;
+    video.addEventListener("seeked", () => { if (this.due !== null) this.presented(this.due); });
     video.addEventListener("loadeddata", () => { this.ready = true; this.settled(); this.go(); });
-    video.addEventListener("ended", () => this.settled());
+    video.addEventListener("ended", () => { this.target = this.pts.length - 1; this.go(); });
     this.register();
   }
 
@@ -52,17 +52,19 @@ class Picture {
   }
 
   open(url, pts) {
-    this.pts = pts; this.joints = {}; this.frame = 0; this.target = 0; this.asked = null; this.loop = null; this.ready = false;
+    this.pts = pts; this.joints = {}; this.frame = 0; this.target = 0; this.asked = null; this.loop = null; this.ready = false; this.due = null;
     this.video.src = url;
   }
 
-  // The video stands at its current time, whether or not the browser said that a frame was presented.
+  // The first picture is there, whether or not the browser said that it was presented.
   settled() { if (this.pts.length) this.presented(this.pts[begunAt(this.pts, this.video.currentTime)]); }
 
   // A frame reached the screen: `t` is its presentation time.
   presented(t) {
     clearTimeout(this.timer);
+    this.due = null;
     if (!this.ready || !this.pts.length) return;
+    if (this.video.readyState < 2) { this.due = t; return; }  // announced before it can be drawn: "seeked" follows
     this.frame = nearest(this.pts, t);
     if (this.playing) {
       this.target = this.frame; this.asked = null;
@@ -87,10 +89,13 @@ class Picture {
   // Steps count from where the person is going, not from what is on the screen yet: fast presses all count.
   step(by) { this.seek(this.target + by); }
 
+  // Ask for the target. Only a presented frame answers: the "seeked" event comes before the new picture can be drawn.
   go() {
+    clearTimeout(this.timer);
     if (!this.ready || this.playing || this.target === this.frame) { this.onFrame(); return; }
     this.asked = this.target;
     this.video.currentTime = middleOf(this.pts, this.target);
+    this.timer = setTimeout(() => this.go(), 1500);  // no answer: ask again
   }
 
   toggle(loop = null) {
@@ -111,10 +116,9 @@ class Picture {
   draw() {
     const { canvas, video } = this, ratio = window.devicePixelRatio || 1;
     const width = Math.round(canvas.clientWidth * ratio), height = Math.round(canvas.clientHeight * ratio);
-    if (!width || !height) return;
+    if (!width || !height || video.readyState < 2) return;
     if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
     const g = canvas.getContext("2d");
-    if (video.readyState < 2) { g.fillStyle = "#000"; g.fillRect(0, 0, width, height); return; }
     g.drawImage(video, 0, 0, width, height);
     if (!this.overlay) return;
     const sx = width / video.videoWidth, sy = height / video.videoHeight;

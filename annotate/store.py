@@ -101,7 +101,7 @@ class Store:
             if done is not None:
                 return done
             row = connection.execute(_of(episode.id)).mappings().first()
-            whole = replace(annotation, version=(row["submitted_version"] if row else 0) + 1)
+            whole = replace(annotation, version=(row["submitted_version"] if row else 0) + 1, author=edit.author)
             version = self._change(connection, episode.id, whole, edit, "submit", state="submitted", submitted_version=whole.version)
             write_annotation(episode.annotations_path, whole)
             fingerprint = _fingerprint(episode.annotations_path)
@@ -148,6 +148,7 @@ class Store:
         done = _already(connection, edit)
         if done is not None:
             return done
+        annotation = replace(annotation, author=edit.author)
         row = connection.execute(_of(episode)).mappings().first()
         if (row["version"] if row else 0) != edit.base_version:
             raise Conflict(episode, _saved(row) if row else Saved(0, "new", Annotation(annotation.n_frames)))

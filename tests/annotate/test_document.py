@@ -8,7 +8,8 @@ from firsthand.annotate.annotation import Annotation, Segment
 from firsthand.annotate.document import parse_document
 from firsthand.capture.errors import FirsthandError
 
-GOOD = Annotation(48, "put it there", True, 4, ("recovery",), {"subtask": (Segment(0, 10, "reach", id="p-1"), Segment(10, 20, "grasp", "the cube"))})
+SPANS = (Segment(0, 10, "reach", id="p-1"), Segment(10, 20, "grasp", "the cube"))
+GOOD = Annotation(48, "put it there", True, 4, ("recovery",), {"subtask": SPANS})
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:

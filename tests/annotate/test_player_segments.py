@@ -25,7 +25,8 @@ def algebra(chromium: Any) -> Any:
 def document(spans: list[list[Any]]) -> dict[str, Any]:
     """A document whose subtask tier holds spans given as [a, b, label]."""
     return {"n_frames": FRAMES, "episode": {}, "tiers": {"subtask": [
-        {"id": f"s{k}", "a": a, "b": b, "label": label, "text": "", "source": "rule", "score": None} for k, (a, b, label) in enumerate(spans)]}}
+        {"id": f"s{k}", "a": a, "b": b, "label": label, "text": "", "source": "rule", "score": None}
+        for k, (a, b, label) in enumerate(spans)]}}
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
@@ -49,7 +50,10 @@ def test_spans_stay_sorted_apart_and_at_least_a_frame_long_under_any_edits(algeb
                 ["edge", {id, side: pick(2) ? "a" : "b", frame}], ["edge", {id, side: "b", frame}]][pick(6)];
             doc = applyEdit(doc, op, {tier: "subtask", ...args});
             let end = 0;
-            for (const s of doc.tiers.subtask) { if (!(end <= s.a && s.a < s.b && s.b <= 60)) return [i, op, args, doc.tiers.subtask]; end = s.b; }
+            for (const s of doc.tiers.subtask) {
+                if (!(end <= s.a && s.a < s.b && s.b <= 60)) return [i, op, args, doc.tiers.subtask];
+                end = s.b;
+            }
         }
         return null; }""")
     assert broken is None

@@ -1,5 +1,7 @@
 """Suggestions on motions whose phases are known exactly."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,13 @@ def hand(phases: tuple[tuple[str, int], ...] = PHASES, side: Side = "right", ste
     points[:, THUMB_TIP, 1] = -np.array(opening[1:])
     points[:, INDEX_TIP, 1] = 0
     t_ns = np.arange(n) * 1_000_000_000 // FPS
-    return HandTrack(side, t_ns, points, np.zeros((n, 21, 2)), points, np.full((n, 21), 0.01), np.full((n, 21), MEASURED), np.full(n, 2), np.ones(n))
+    return track_of(t_ns, points, side)
+
+
+def track_of(t_ns: np.ndarray, points: np.ndarray, side: Side = "right") -> HandTrack:
+    """A track of points that were all measured."""
+    n, measured = len(t_ns), np.full((len(t_ns), 21), MEASURED)
+    return HandTrack(side, t_ns, points, np.zeros((n, 21, 2)), points, np.full((n, 21), 0.01), measured, np.full(n, 2), np.ones(n))
 
 
 def hands(*tracks: HandTrack) -> Hands:
@@ -52,7 +60,7 @@ def test_a_pick_and_place_is_found_phase_by_phase_within_five_frames() -> None:
 def test_segments_of_a_hand_that_is_always_seen_leave_no_gap_and_no_crumb() -> None:
     found = suggest_segments(hands(hand()), FPS)["right"]
     assert found[0].a == 0 and found[-1].b == sum(frames for _, frames in PHASES)
-    assert all(one.b == two.a for one, two in zip(found, found[1:], strict=False))
+    assert all(one.b == two.a for one, two in pairwise(found))
     assert min(segment.b - segment.a for segment in found) >= 5
 
 
@@ -69,8 +77,7 @@ def test_a_hand_never_seen_gives_nothing() -> None:
 def test_a_hand_that_rests_is_idle_and_noise_is_no_grip() -> None:
     track = hand((("idle", 90),))
     noisy = np.array(track.points_m) + np.random.default_rng(0).normal(0, 0.001, track.points_m.shape)
-    calm = HandTrack("right", track.t_ns, noisy, track.points_px, noisy, track.sigma_m, track.provenance, track.metric, track.score)
-    assert [(s.a, s.b, s.label) for s in suggest_segments(hands(calm), FPS)["right"]] == [(0, 90, "idle")]
+    assert [(s.a, s.b, s.label) for s in suggest_segments(hands(track_of(track.t_ns, noisy)), FPS)["right"]] == [(0, 90, "idle")]
 
 
 def test_subtasks_come_from_the_hand_that_moves_more() -> None:
@@ -83,11 +90,9 @@ def test_subtasks_come_from_the_hand_that_moves_more() -> None:
 def test_twice_the_frame_rate_finds_the_same_phases_at_twice_the_frames() -> None:
     track = hand()
     t = np.arange(2 * len(track.t_ns) - 1) / 2
-    points = np.stack([[np.interp(t, np.arange(len(track.t_ns)), track.points_m[:, j, c]) for c in range(3)] for j in range(21)])  # (21, 3, M)
-    points = points.transpose(2, 0, 1)
-    m = len(t)
-    double = HandTrack("right", (t * 1e9 / FPS).astype(np.int64), points, np.zeros((m, 21, 2)), points, np.ones((m, 21)), np.full((m, 21), MEASURED),
-                       np.full(m, 2), np.ones(m))
+    columns = track.points_m.reshape(len(track.t_ns), 63).T
+    points = np.stack([np.interp(t, np.arange(len(track.t_ns)), column) for column in columns], 1).reshape(len(t), 21, 3)
+    double = track_of((t * 1e9 / FPS).astype(np.int64), points)
     once, twice = suggest_segments(hands(track), FPS)["right"], suggest_segments(hands(double), 2 * FPS)["right"]
     assert [s.label for s in twice] == [s.label for s in once]
     assert np.abs(np.array([s.b for s in twice]) / 2 - [s.b for s in once]).max() <= 1
