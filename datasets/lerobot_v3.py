@@ -146,8 +146,8 @@ def _losses(selection: Selection, video: VideoOptions) -> list[str]:
         told.append(f"pictures of {selection.width_px}x{selection.height_px} pixels got an odd edge repeated, as H.264 wants even sizes")
     long = [episode.id for episode, rows in selection.episodes if rows / selection.fps > LONG_S]
     if long:
-        told.append(f"{len(long)} episodes are longer than {LONG_S} s, where LeRobot's float32 times are coarser than its own tolerance and it may "
-                    f"refuse windows of pictures ({', '.join(long[:3])}): cut them")
+        told.append(f"{len(long)} episodes are longer than {LONG_S} s, where LeRobot's float32 times are coarser than its tolerance and "
+                    f"it may refuse windows of pictures ({', '.join(long[:3])}): cut them")
     return told
 
 
