@@ -1,4 +1,6 @@
-"""The distance to a hand from a depth image aligned with the camera: at the wrist and the four knuckles, checked against each other."""
+"""What a depth image aligned with the camera says of a hand's joints, checked against the hand itself."""
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,56 +10,58 @@ from firsthand.capture.skeleton import KNUCKLES, WRIST
 Floats = npt.NDArray[np.float64]
 
 ANCHORS = (WRIST, *KNUCKLES)
-"""The joints with broad, nearly rigid skin in front of them."""
-PATCH_M = 0.006
-"""Radius of the patch around an anchor, on the hand."""
+"""The joints with broad skin in front of them, seldom hidden by the hand itself."""
+PATCH_M = 0.005
+"""Radius of the patch around a joint, on the hand."""
 SMALLEST_PATCH_PX = 3
-SKIN_TO_JOINT_M = 0.010
-"""A joint lies about this far behind the skin that the sensor sees."""
-AGREE_M = 0.040
-"""A patch further than this from where the others put it is a held object, the background or a neighbouring hand."""
-FEWEST_PATCHES = 3
+SKIN_TO_JOINT_M = np.array([13, 12, 11, 10, 8, *(12, 10, 9, 7) * 4]) * 1e-3
+"""How far each joint lies behind the skin: half an adult hand's thickness there, roughly."""
+ANCHOR_GATE_M = 0.040
+"""An anchor's depth further than this from the fitted hand is that of a held object or of the background."""
+BEHIND_M, FRONT_M = 0.025, 0.020
+"""The same for other joints, behind and in front of the fitted hand; in front there is often another finger."""
+FEWEST_ANCHORS = 3
+FARTHEST_FACTOR = 2.0
+"""A depth beyond twice, or within half of, the distance that the hand's size suggests is not of the hand."""
+MEASURED_SHARE = 0.86
+"""How far a joint's depth moves from the fitted hand to what the sensor measured: 1 / (1 + (4 mm / 10 mm)^2)."""
 
 
-def patch_depths(depth_m: npt.NDArray[np.floating], points_px: Floats, radius_px: float) -> Floats:
+def patch_depths(depth_m: npt.NDArray[np.floating[Any]], points_px: Floats, radius_px: float) -> Floats:
     """Median depth around each point (P, 2) of the depth image (H, W): shape (P,), metres; NaN where under a third of it was seen."""
     height, width = depth_m.shape
     r = max(SMALLEST_PATCH_PX, round(radius_px))
     out = np.full(len(points_px), np.nan)
     for i, (x, y) in enumerate(points_px):
-        if not np.isfinite(x + y):
+        if not (-0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5):
             continue
         u, v = round(float(x)), round(float(y))
-        patch = depth_m[max(v - r, 0) : max(v + r + 1, 0), max(u - r, 0) : max(u + r + 1, 0)]
+        patch = depth_m[max(v - r, 0) : v + r + 1, max(u - r, 0) : u + r + 1]
         seen = patch[np.isfinite(patch)]
-        if 0 <= u < width and 0 <= v < height and len(seen) * 3 >= (2 * r + 1) ** 2:
+        if len(seen) * 3 >= (2 * r + 1) ** 2:
             out[i] = np.median(seen)
     return out
 
 
-def joint_depths(patches_m: Floats, local_m: Floats) -> Floats:
-    """Depths of the anchor joints, shape (N, 5), from `patch_depths` (N, 5) and the joints' shape in camera axes (N, 21, 3).
+def joint_depths(patches_m: Floats, by_size_z_m: Floats) -> Floats:
+    """Depths of the joints themselves, shape (N, 21), from those of the skin (N, 21); NaN where they cannot be the hand's.
 
-    Each patch says how far away the hand's origin would be; those that disagree with their median by more than `AGREE_M`
-    become NaN, and with fewer than `FEWEST_PATCHES` left, all of the frame's do.
+    `by_size_z_m` (N,): the distance that the hand's size suggests.
     """
-    depths = patches_m + SKIN_TO_JOINT_M
-    origins = depths - local_m[:, ANCHORS, 2]
-    good = np.abs(origins - _median(origins)[:, None]) <= AGREE_M  # NaN is not good
-    good &= (good.sum(1) >= FEWEST_PATCHES)[:, None]
-    return np.where(good, depths, np.nan)
+    far = by_size_z_m[:, None]
+    return np.where((patches_m < far * FARTHEST_FACTOR) & (patches_m > far / FARTHEST_FACTOR), patches_m + SKIN_TO_JOINT_M, np.nan)
 
 
-def wrist_from_depth(depths_m: Floats, local_m: Floats, xy: Floats) -> Floats:
-    """The wrist in the camera, shape (N, 3), metres: on its ray, at its own depth, else at what the knuckles say; NaN with no depth."""
-    origin = _median(depths_m - local_m[:, ANCHORS, 2])
-    z = np.where(np.isnan(depths_m[:, 0]), origin + local_m[:, WRIST, 2], depths_m[:, 0])
-    return np.concatenate([xy[:, WRIST] * z[:, None], z[:, None]], 1)
+def agreeing(depths_m: Floats, points_m: Floats) -> npt.NDArray[np.bool_]:
+    """Which joint depths (N, 21) lie on the fitted hand (N, 21, 3); none of a frame with fewer than `FEWEST_ANCHORS` good anchors."""
+    off = depths_m - points_m[..., 2]
+    good = (off < BEHIND_M) & (off > -FRONT_M)  # NaN is not good
+    anchors = list(ANCHORS)
+    good[:, anchors] = np.abs(off[:, anchors]) <= ANCHOR_GATE_M
+    return np.asarray(good & (good[:, anchors].sum(1) >= FEWEST_ANCHORS)[:, None])
 
 
-def _median(values: Floats) -> Floats:
-    """Median of each row's known values; NaN where there are none."""
-    out = np.full(len(values), np.nan)
-    some = np.isfinite(values).any(1)
-    out[some] = np.nanmedian(values[some], axis=1)
-    return out
+def settle(points_m: Floats, depths_m: Floats, good: npt.NDArray[np.bool_]) -> Floats:
+    """Depths of a fitted hand's joints, shape (N, 21), moved to the `good` ones that were measured."""
+    z = points_m[..., 2]
+    return np.where(good, z + MEASURED_SHARE * (np.where(good, depths_m, 0) - z), z)

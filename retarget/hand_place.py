@@ -1,50 +1,131 @@
-"""One hand on the video's frames placed in metres: by sensor depth where it holds, else by the hand's own size."""
+"""One hand on the video's frames placed in metres: by sensor depth where it holds, else by the size of an adult's hand."""
+
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
 from firsthand.capture.calibration import CameraCalibration
 from firsthand.capture.skeleton import WRIST, Side
-from firsthand.retarget.hand_depth import joint_depths, wrist_from_depth
+from firsthand.retarget.hand_depth import agreeing, joint_depths, settle
+from firsthand.retarget.hand_fit import ADULT_BONES_M, fit_hand
 from firsthand.retarget.hand_frames import HandFrames, bridged, interpolate, least
 from firsthand.retarget.hand_track import ABSENT, INTERPOLATED, MEASURED, METRIC, HandTrack
-from firsthand.retarget.metric import face_ray, rays, solve_translation
+from firsthand.retarget.metric import face_ray, rays, scale_bones
 
 Floats = npt.NDArray[np.float64]
 
-DEPTH_SIGMA_M = 0.012
-"""Of a joint placed by sensor depth. Provisional."""
-MONO_SIGMA = 0.1
-"""Of a joint placed by the hand's size, as a share of its distance: 45 mm at 0.45 m. Provisional."""
+MONO, SCALED, DEPTH = (METRIC.index(name) for name in ("mono", "mono_scaled", "depth"))
+SEEN_SIGMA_M, HIDDEN_SIGMA_M = 0.010, 0.025
+"""Of a joint in a frame with depth: one the sensor saw, and one it did not (hidden, or at an edge). Provisional."""
+SIZE_SIGMA, SCALED_SIGMA = 0.15, 0.05
+"""Of a joint, as a share of its distance: placed by the hand's size alone, and with that corrected by depth elsewhere. Provisional."""
 INTERPOLATED_SIGMA = 2.0
 """How much less sure an interpolated joint is."""
+WRIST_FROM_PICTURE = 0.5
+"""The other joints lie on their rays in the picture; the wrist, hard to see, half-way to where the fitted hand has it."""
+FEWEST_WITH_DEPTH = 5
+"""Frames with depth it takes to correct the distance in the others."""
+CHUNK = 2048
+"""Frames fitted at once, to bound memory."""
 
 
 def place(side: Side, t_ns: npt.NDArray[np.int64], frames: HandFrames, camera: CameraCalibration, patches_m: Floats | None,
           T_world_cam: Floats | None) -> HandTrack:
-    """The track of one hand. `patches_m` (N, 5) is the skin's depth at the anchors; without `T_world_cam` (N, 4, 4) it is in the camera."""
-    seen = frames.detected.copy()
-    xy = rays(frames.points_px, camera)  # (N, 21, 2)
-    local = face_ray(frames.local_m, xy)
-    wrist = local[:, WRIST] + solve_translation(local, xy)
-    metric = np.where(seen, METRIC.index("mono"), METRIC.index("none")).astype(np.uint8)
-    if patches_m is not None:
-        near = wrist_from_depth(joint_depths(patches_m, local), local, xy)
-        by_depth = np.isfinite(near).all(1)
-        wrist[by_depth], metric[by_depth] = near[by_depth], METRIC.index("depth")
-    points = wrist[:, None] + local - local[:, WRIST, None]
-    behind = seen & ~(points[..., 2] > 0).all(1)  # no solution a camera could have seen
-    seen &= ~behind
-    sigma = np.where(metric == METRIC.index("depth"), DEPTH_SIGMA_M, MONO_SIGMA * wrist[:, 2])
-    posed = np.ones(len(t_ns), np.bool_)
+    """The track of one hand. `patches_m` (N, 21): depth of the skin at its joints; without `T_world_cam` (N, 4, 4) it is in the camera."""
+    n = len(t_ns)
+    rows = np.flatnonzero(frames.detected)
+    xy, local = rays(frames.points_px[rows], camera), frames.local_m[rows]
+    parts = [slice(start, start + CHUNK) for start in range(0, len(rows), CHUNK)]
+    placed = _stretched(_joined([_in_camera(local[p], xy[p], None if patches_m is None else patches_m[rows[p]]) for p in parts]))
+    points, sigma, metric = np.full((n, 21, 3), np.nan), np.full((n, 21), np.nan), np.zeros(n, np.uint8)
+    points[rows], sigma[rows], metric[rows] = placed.points_m, placed.sigma_m, placed.metric
+
+    seen = frames.detected & (points[..., 2] > 0).all(1)  # behind the camera is nowhere
+    posed = np.ones(n, np.bool_)
     if T_world_cam is not None:
         posed = np.isfinite(T_world_cam[:, 0, 0])
         points = np.einsum("nij,nkj->nki", T_world_cam[:, :3, :3], points) + T_world_cam[:, None, :3, 3]
-
     seen &= posed
     filled = bridged(seen, frames.filled & posed)
     provenance = np.where(seen, MEASURED, np.where(filled, INTERPOLATED, ABSENT))
-    sigma = interpolate(sigma, seen, filled) * np.where(filled, INTERPOLATED_SIGMA, 1.0)
+    sigma = interpolate(sigma, seen, filled) * np.where(filled, INTERPOLATED_SIGMA, 1.0)[:, None]
     return HandTrack(side, t_ns, interpolate(points, seen, filled), interpolate(frames.points_px, seen, filled),
-                     interpolate(frames.local_m, seen, filled), np.repeat(sigma[:, None], 21, 1), np.repeat(provenance[:, None], 21, 1),
+                     interpolate(frames.local_m, seen, filled), sigma, np.repeat(provenance[:, None], 21, 1),
                      least(metric, seen, filled), interpolate(frames.score, seen, filled))
+
+
+def place_by_size(local_m: Floats, xy: Floats) -> Floats:
+    """Joints in the camera as one camera alone can place them, shape (N, 21, 3): an adult's hand, bent as the tracker says.
+
+    `local_m` (N, 21, 3) are the tracker's joints, `xy` (N, 21, 2) their `rays`. NaN in, NaN out.
+    """
+    out = np.full(local_m.shape, np.nan)
+    known = np.isfinite(local_m).all((1, 2)) & np.isfinite(xy).all((1, 2))
+    out[known] = _on_rays(fit_hand(_adult(local_m[known], xy[known]), xy[known]), xy[known])
+    return out
+
+
+def _adult(local_m: Floats, xy: Floats) -> Floats:
+    return scale_bones(face_ray(local_m, xy), ADULT_BONES_M)
+
+
+def _on_rays(points_m: Floats, xy: Floats, z: Floats | None = None) -> Floats:
+    """Joints at their fitted depths, or at `z` (N, 21), where the picture shows them."""
+    fitted = points_m[..., :2] / points_m[..., 2:]
+    share = np.ones((21, 1))
+    share[WRIST] = WRIST_FROM_PICTURE
+    depth = points_m[..., 2:] if z is None else z[..., None]
+    return np.concatenate([(fitted + share * (xy - fitted)) * depth, depth], -1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """Frames with a detection, in the camera."""
+
+    points_m: Floats
+    """Shape (N, 21, 3)."""
+    sigma_m: Floats
+    """Shape (N, 21)."""
+    metric: npt.NDArray[np.uint8]
+    """Codes of `METRIC`, shape (N,)."""
+    stretch: Floats
+    """Distance by depth over distance by size, shape (N,); NaN without depth."""
+
+
+def _in_camera(local_m: Floats, xy: Floats, patches_m: Floats | None) -> _Placed:
+    points = place_by_size(local_m, xy)
+    sigma = SIZE_SIGMA * np.repeat(points[:, WRIST, 2:], 21, 1)
+    metric, stretch = np.full(len(points), MONO, np.uint8), np.full(len(points), np.nan)
+    if patches_m is None:
+        return _Placed(points, sigma, metric, stretch)
+    by_size_z = points[:, WRIST, 2].copy()
+    depths = joint_depths(patches_m, by_size_z)
+    some = np.flatnonzero(np.isfinite(depths).any(1))
+    fitted = fit_hand(_adult(local_m[some], xy[some]), xy[some], depths[some])
+    good = agreeing(depths[some], fitted)
+    held = good.any(1)
+    good, rows = good[held], some[held]
+    points[rows] = _on_rays(fitted[held], xy[rows], settle(fitted[held], depths[rows], good))
+    sigma[rows] = np.where(good, SEEN_SIGMA_M, HIDDEN_SIGMA_M)
+    metric[rows], stretch[rows] = DEPTH, points[rows, WRIST, 2] / by_size_z[rows]
+    return _Placed(points, sigma, metric, stretch)
+
+
+def _stretched(placed: _Placed) -> _Placed:
+    """Frames placed by size moved to the distance that those with depth, before and after, make likely.
+
+    How wrong the size is changes slowly, so a frame whose depth image is missing does not jump.
+    """
+    by_depth, by_size = np.flatnonzero(placed.metric == DEPTH), np.flatnonzero(placed.metric == MONO)
+    if len(by_depth) < FEWEST_WITH_DEPTH or len(by_size) == 0:
+        return placed
+    points, sigma, metric = placed.points_m.copy(), placed.sigma_m.copy(), placed.metric.copy()
+    points[by_size] *= np.interp(by_size, by_depth, placed.stretch[by_depth])[:, None, None]
+    sigma[by_size] = SCALED_SIGMA * points[by_size, WRIST, 2, None]
+    metric[by_size] = SCALED
+    return _Placed(points, sigma, metric, placed.stretch)
+
+
+def _joined(parts: list[_Placed]) -> _Placed:
+    return _Placed(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(_Placed)))

@@ -10,10 +10,10 @@ from firsthand.capture.errors import FirsthandError
 from firsthand.capture.files import Provenance, sha256
 from firsthand.capture.library import Episode
 from firsthand.capture.recording import Recording, Stream
-from firsthand.capture.skeleton import Side
+from firsthand.capture.skeleton import MIDDLE_MCP, WRIST, Side
 from firsthand.retarget.association import associate
 from firsthand.retarget.hand_coverage import coverage
-from firsthand.retarget.hand_depth import ANCHORS, PATCH_M, patch_depths
+from firsthand.retarget.hand_depth import PATCH_M, patch_depths
 from firsthand.retarget.hand_frames import HandFrames, gather
 from firsthand.retarget.hand_place import place
 from firsthand.retarget.hand_track import Hands, read_hands
@@ -23,6 +23,8 @@ from firsthand.retarget.tracker import Detection, Tracker, open_tracker
 Progress = Callable[[int, int], None]
 
 STAGE = "hands/1"
+PALM_M = 0.09
+"""From the wrist to the middle knuckle, roughly: turns metres into pixels for the size of a patch."""
 ASSUMED_FOV_DEG = 70.0
 """Field of view along the longer side of a picture whose camera is unknown."""
 
@@ -112,13 +114,13 @@ def _head_poses(recording: Recording, camera: str, t_ns: npt.NDArray[np.int64]) 
 
 def _patch_depths(recording: Recording, stream: Stream, frames: dict[Side, HandFrames],
                   camera: CameraCalibration) -> dict[Side, npt.NDArray[np.float64]]:
-    """Depth of the skin at the anchors in metres, (N, 5) by side; NaN where there is none. Empty without a depth stream."""
+    """Depth of the skin at the joints in metres, (N, 21) by side; NaN where there is none. Empty without a depth stream."""
     sensors = recording.role("depth", about=stream.spec.name)
     if not sensors or not frames:
         return {}
     depth = sensors[0]
     nearest = nearest_rows(stream.t_ns, depth.t_ns)
-    out = {side: np.full((len(nearest), len(ANCHORS)), np.nan) for side in frames}
+    out = {side: np.full((len(nearest), 21), np.nan) for side in frames}
     for i, row in enumerate(nearest):
         seen = [side for side in frames if frames[side].detected[i]]
         if row < 0 or not seen:
@@ -127,8 +129,8 @@ def _patch_depths(recording: Recording, stream: Stream, frames: dict[Side, HandF
         shrink = np.array([image.shape[1] / camera.width_px, image.shape[0] / camera.height_px])
         for side in seen:
             points = frames[side].points_px[i]
-            palm_px = float(np.linalg.norm(points[9] - points[0])) * shrink[0]
-            out[side][i] = patch_depths(image, (points[list(ANCHORS)] + 0.5) * shrink - 0.5, palm_px * PATCH_M / 0.09)
+            palm_px = float(np.linalg.norm(points[MIDDLE_MCP] - points[WRIST])) * shrink[0]
+            out[side][i] = patch_depths(image, (points + 0.5) * shrink - 0.5, palm_px * PATCH_M / PALM_M)
     return out
 
 

@@ -14,18 +14,20 @@ from firsthand.capture.files import sha256
 from firsthand.capture.library import Episode, find_episodes
 from firsthand.capture.recording_writer import RecordingWriter
 from firsthand.capture.stream import Sample, StreamSpec
+from firsthand.retarget.hand_depth import SKIN_TO_JOINT_M
+from firsthand.retarget.hand_fit import ADULT_BONES_M
 from firsthand.retarget.hand_track import ABSENT, INTERPOLATED, MEASURED, METRIC, Hands, read_hands
 from firsthand.retarget.hands_stage import make_hands, nearest_rows, optics
 from firsthand.retarget.head_pose import COLUMNS
-from firsthand.retarget.metric import face_ray, rays
+from firsthand.retarget.metric import face_ray, rays, scale_bones
 from firsthand.retarget.tracker import TRACKERS, Detection
 
 WIDTH, HEIGHT, FPS = 160, 120, 30
 CAMERA = CameraCalibration(np.array([[150.0, 0, 79.5], [0, 150.0, 59.5], [0, 0, 1]]), WIDTH, HEIGHT)
-MONO, DEPTH, NONE = METRIC.index("mono"), METRIC.index("depth"), METRIC.index("none")
+NONE, MONO, SCALED, DEPTH = (METRIC.index(name) for name in ("none", "mono", "mono_scaled", "depth"))
 PERIOD = 1_000_000_000 // FPS
-HAND = np.random.default_rng(3).uniform(-0.04, 0.04, (21, 3))
-HAND[0] = 0
+HAND = scale_bones(np.random.default_rng(3).uniform(-0.04, 0.04, (1, 21, 3)), ADULT_BONES_M)[0]
+HAND -= HAND[0]
 
 SCRIPT: list[list[Detection]] = []
 CALLS: list[int] = []
@@ -64,12 +66,12 @@ def wrists(n: int) -> np.ndarray:
     return np.stack([0.05 * np.sin(2 * s) + 0.02, 0.03 * np.cos(s), 0.45 + 0.03 * np.sin(1.3 * s)], 1)
 
 
-def seen_at(points: np.ndarray, rightness: float = 0.9, size: float = 1.0) -> Detection:
+def seen_at(points: np.ndarray, rightness: float = 0.9) -> Detection:
     """The detection of a hand with these joints in the camera (21, 3), by a tracker that looks along the ray to it."""
     pixels = points[:, :2] / points[:, 2:] * 150.0 + (79.5, 59.5)
     xy = rays(pixels[None], CAMERA)
     frame = face_ray(np.tile(np.eye(3), (1, 7, 1)), xy)[0, :3]  # rows: where the tracker's axes point
-    return Detection(pixels, (points - points[0]) @ frame.T * size, rightness, 0.8)
+    return Detection(pixels, (points - points[0]) @ frame.T, rightness, 0.8)
 
 
 def record(folder: Path, n: int, *, calibration: bool = True, poses: np.ndarray | None = None, pose_every: int = 10_000_000,
@@ -161,18 +163,35 @@ def test_poses_of_another_time_leave_the_hands_in_the_camera(tmp_path: Path, scr
     assert hands.frame == "camera" and any("hands are in the camera's frame" in f for f in hands.findings)
 
 
-def test_sensor_depth_places_a_hand_whose_size_is_wrong(tmp_path: Path, script: Callable[..., None]) -> None:
-    """The tracker's hand is 25 % too large, so by itself it would be put 25 % too far away."""
-    points = wrists(30)[:, None] + HAND * (1, 1, 0.2)
-    depth = np.zeros((30, HEIGHT, WIDTH))
-    depth[:] = wrists(30)[:, 2, None, None] - 0.010
-    depth[20:] = 3.0  # the wall: every patch disagrees with nothing, but ...
-    depth[20:25] = 0.0  # ... here the sensor saw nothing at all
-    script([[seen_at(p, size=1.25)] for p in points])
-    track = make_hands(record(tmp_path, 30, depth=depth[:25]), tracker="scripted").tracks["right"]
-    assert (track.metric[:20] == DEPTH).all() and (track.metric[20:] != DEPTH).all()
-    assert np.median(np.linalg.norm(track.points_m[:20, 0] - points[:20, 0], axis=1)) < 0.010
-    assert (track.sigma_m[:20] < 0.5 * track.sigma_m[25:].min()).all()
+def depth_of(points: np.ndarray) -> np.ndarray:
+    """What a depth sensor sees of hands (n, 21, 3): the skin before each joint, and a wall."""
+    depth = np.full((len(points), HEIGHT, WIDTH), 1.5)
+    for image, joints in zip(depth, points, strict=True):
+        for joint in np.argsort(-joints[:, 2]):
+            u, v = np.round(joints[joint, :2] / joints[joint, 2] * 150 + (79.5, 59.5)).astype(int)
+            image[max(v - 4, 0) : v + 5, max(u - 4, 0) : u + 5] = joints[joint, 2] - SKIN_TO_JOINT_M[joint]
+    return depth
+
+
+def test_sensor_depth_places_a_hand_that_is_larger_than_most(tmp_path: Path, script: Callable[..., None]) -> None:
+    """By its size, a hand larger by a fifth seems nearer by a sixth. A frame whose depth is lost is corrected by those around it."""
+    points = wrists(40)[:, None] + HAND * (1.2, 1.2, 0.3)
+    depth = depth_of(points)
+    depth[20:22] = 0.0  # the sensor saw nothing
+    script([[seen_at(p)] for p in points])
+    track = make_hands(record(tmp_path, 40, depth=depth), tracker="scripted").tracks["right"]
+    lost = np.arange(20, 22)
+    assert (np.delete(track.metric, lost) == DEPTH).all() and (track.metric[lost] == SCALED).all()
+    error = np.linalg.norm(track.points_m[:, 0] - points[:, 0], axis=1)
+    assert np.median(error) < 0.010 and (error[lost] < 0.020).all()
+    assert np.delete(track.sigma_m, lost, 0).max() <= 0.025 and (track.sigma_m[lost] > 0.015).all()
+
+
+def test_depth_that_is_not_the_hands_is_not_believed(tmp_path: Path, script: Callable[..., None]) -> None:
+    script([[seen_at(p)] for p in wrists(12)[:, None] + HAND])
+    track = make_hands(record(tmp_path, 12, depth=np.full((12, HEIGHT, WIDTH), 3.0)), tracker="scripted").tracks["right"]
+    assert (track.metric == MONO).all()
+    np.testing.assert_allclose(track.points_m, wrists(12)[:, None] + HAND, atol=1e-6)
 
 
 def test_no_hand_in_a_video_is_a_finding(tiny_library: Path) -> None:
