@@ -69,22 +69,23 @@ def _skin(sleeve: bool) -> _Spheres:
         r = 0.013 - 0.004 * u
         rows += [(unit[WRIST] * (1 - s) + end * s, -0.012 * (1 - s), 0.0, 0.015 * (1 - s) + r * s) for s in np.linspace(0, 1, 9)]
     rows += [(unit[1] * (1 - s) + unit[2] * s, 0.0, 0.0, 0.015 - 0.001 * s) for s in np.linspace(0.1, 1, 8)]
-    rows += _forearm(0.0, SLEEVE_FROM + 0.06 if sleeve else _ELBOW, (0.0, 0.25, 1.0), (0.015, 0.019, 0.030))
+    rows += _forearm(0.0, SLEEVE_FROM + 0.06 if sleeve else _ELBOW, (0.0, 0.25, 1.0), (0.015, 0.019, 0.030), strands=6, step=0.25)
     return _gather(rows)
 
 
 @cache
 def _sleeve() -> _Spheres:
-    return _gather(_forearm(SLEEVE_FROM, _ELBOW, (SLEEVE_FROM, 1.0), (0.024, 0.036)))
+    return _gather(_forearm(SLEEVE_FROM, _ELBOW, (SLEEVE_FROM, 1.0), (0.024, 0.036), strands=4, step=0.4))
 
 
-def _forearm(start: float, stop: float, at: tuple[float, ...], radii_m: tuple[float, ...]) -> list[tuple[Floats, float, float, float]]:
-    """Seven strands opposite the middle finger, twice as wide apart at the elbow."""
+def _forearm(start: float, stop: float, at: tuple[float, ...], radii_m: tuple[float, ...], *, strands: int,
+             step: float) -> list[tuple[Floats, float, float, float]]:
+    """Strands of spheres every `step` radii, opposite the middle finger, twice as wide apart at the elbow."""
     rows, s = [], start
     while s <= stop:
         r = float(np.interp(s, at, radii_m))
-        rows += [(np.eye(21)[WRIST], strand * (1 + min(s, 1)), s * _FOREARM_M, r) for strand in np.linspace(-0.012, 0.012, 7)]
-        s += 0.25 * r / _FOREARM_M
+        rows += [(np.eye(21)[WRIST], strand * (1 + min(s, 1)), s * _FOREARM_M, r) for strand in np.linspace(-0.012, 0.012, strands)]
+        s += step * r / _FOREARM_M
     return rows
 
 

@@ -13,7 +13,7 @@ from firsthand.capture.synthetic.task import COLOURS, Span, Task, pick
 Floats = npt.NDArray[np.floating[Any]]
 
 _THICK_M = 0.002
-_GRIP_M = 0.014
+_GRIP_M = 0.017
 _LAP_M = 0.007
 """How much cloth lies beyond each pinch."""
 _LAPS: tuple[tuple[Side, float], ...] = (("left", -_LAP_M), ("right", _LAP_M))
@@ -31,7 +31,7 @@ def fold(rng: np.random.Generator, stretch: float) -> Task:
     phase = float(rng.uniform(0, 6))
 
     def plan(side: Side, sign: int) -> HandPlan:
-        x, far, rest, down, up = sign * half_width, crease + 0.93 * half, (-10, -36, 0), (-10, -36, -14), (-6, -42, -20)
+        x, far, rest, down, up = sign * half_width, crease + 0.93 * half, (-10, -36, 0), (-10, -34, -10), (-10, -28, -10)
         return HandPlan(side, (
             Key(go, (sign * 0.12, 0.09, 0.13), rest, "open"),
             Key(at, (x, near, _GRIP_M), down, "ready"),

@@ -28,11 +28,11 @@ def pick_and_place(rng: np.random.Generator, stretch: float) -> Task:
     above = _BOWL_M + 0.075
     right = HandPlan("right", (
         Key(go, (0.13, 0.10, 0.15), (-10, -36, 0), "open"),
-        Key(at, (x, y, _GRIP_M), (-14, -42, -18), "ready"),
-        Key(held, (x, y, _GRIP_M), (-14, -42, -18), "pinch"),
-        Key(over, (bowl_x, bowl_y, above), (-8, -40, -22), "pinch"),
-        Key(low, (bowl_x, bowl_y, above - 0.02), (-8, -40, -22), "pinch"),
-        Key(free, (bowl_x, bowl_y, above - 0.015), (-8, -40, -22), "ready"),
+        Key(at, (x, y, _GRIP_M), (-14, -36, -12), "ready"),
+        Key(held, (x, y, _GRIP_M), (-14, -36, -12), "pinch"),
+        Key(over, (bowl_x, bowl_y, above), (-10, -30, -14), "pinch"),
+        Key(low, (bowl_x, bowl_y, above - 0.02), (-10, -30, -14), "pinch"),
+        Key(free, (bowl_x, bowl_y, above - 0.015), (-10, -30, -14), "ready"),
         Key(end, (0.14, 0.10, 0.14), (-10, -36, 0), "open"),
     ), arcs=((held, over, 0.035),), phase=float(rng.uniform(0, 6)))  # fmt: skip
     lx, ly = rng.uniform(-0.16, -0.13), rng.uniform(0.09, 0.13)

@@ -28,7 +28,7 @@ def pour(rng: np.random.Generator, stretch: float) -> Task:
     gx, gy = rng.uniform(-0.13, -0.11), rng.uniform(0.14, 0.16)
     tilt_x, tilt_z = gx + _ARM_M + 0.094, 0.135
     go, at, held, over, tilted, poured, upright, down, free, end = np.array([0.4, 1.2, 1.6, 2.4, 2.9, 3.7, 4.2, 4.9, 5.2, 5.8]) * stretch
-    flat, side = (-12, -40, -32), (-12, -40, 18)
+    flat, side = (-12, -34, -24), (-12, -32, 24)
     right = HandPlan("right", (
         Key(go, (0.13, 0.10, 0.14), (-10, -38, 0), "open"),
         Key(at, (x, y, _GRIP_M), flat, "ready"),
@@ -43,10 +43,10 @@ def pour(rng: np.random.Generator, stretch: float) -> Task:
     ), phase=float(rng.uniform(0, 6)))  # fmt: skip
     left = HandPlan("left", (
         Key(go, (-0.13, 0.09, 0.12), (-10, -38, 0), "open"),
-        Key(at, (gx, gy, 0.034), (-14, -42, -18), "ready"),
-        Key(held, (gx, gy, 0.034), (-14, -42, -18), "pinch"),
-        Key(down, (gx, gy, 0.034), (-14, -42, -18), "pinch"),
-        Key(free, (gx, gy, 0.034), (-14, -42, -18), "ready"),
+        Key(at, (gx, gy, 0.034), (-14, -36, -12), "ready"),
+        Key(held, (gx, gy, 0.034), (-14, -36, -12), "pinch"),
+        Key(down, (gx, gy, 0.034), (-14, -36, -12), "pinch"),
+        Key(free, (gx, gy, 0.034), (-14, -36, -12), "ready"),
         Key(end, (-0.14, 0.09, 0.12), (-10, -38, 0), "open"),
     ), phase=float(rng.uniform(0, 6)))  # fmt: skip
     grip = right.pinch_m(np.array([held]))[0]

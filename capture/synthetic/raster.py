@@ -10,6 +10,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.floating[Any]]
 FAR = np.float32(np.inf)
 NEAR_M = 0.06
+_LARGE_Q = 80
+"""Spheres of more quarter pixels than this are drawn at whole ones."""
 
 
 @dataclass(frozen=True)
@@ -65,37 +67,44 @@ class View:
         return rays
 
 
-@lru_cache(maxsize=8192)
-def _dome(radius_q: int, x_q: int, y_q: int) -> tuple[int, Floats]:
-    """Half-width in pixels and height (radius 1; -inf outside) of a sphere, its radius and centre in quarter pixels."""
+@lru_cache(maxsize=6000)
+def _dome(radius_q: int, x_q: int, y_q: int) -> npt.NDArray[np.float32]:
+    """A sphere seen from above: -height (radius 1; infinite outside) per pixel, for a radius and a centre in quarter pixels."""
     radius = radius_q / 4
-    half = int(np.ceil(radius)) + 1
+    half = _half(radius_q)
     at = np.arange(-half, half + 1, dtype=np.float32)
-    d2 = (at - x_q / 4) ** 2 + ((at - y_q / 4) ** 2)[:, None]
-    inside = radius * radius - d2
-    dome = np.where(inside > 0, np.sqrt(np.maximum(inside, 0)) / radius, -FAR).astype(np.float32)
-    return half, dome
+    inside = radius * radius - ((at - x_q / 4) ** 2 + ((at - y_q / 4) ** 2)[:, None])
+    dome = np.where(inside > 0, np.sqrt(np.maximum(inside, 0)) * np.float32(-1 / radius), FAR).astype(np.float32)
+    dome.setflags(write=False)
+    return dome
+
+
+def _half(radius_q: Any) -> Any:
+    """Half the side of a dome's square, in pixels."""
+    return radius_q // 4 + 2
 
 
 def splat_spheres(depth: Floats, box: Box, view: View, centres_cam: Floats, radii_m: Floats) -> None:
     """Lower `depth` (of the pixels in `box`) to the front of the spheres: z = zc - sqrt(r^2 - d^2) zc / f, in place.
 
-    A sphere's outline is rounded to a quarter of a pixel; its depth is not.
+    A sphere's outline is rounded to a quarter of a pixel, or a whole one where it is large; its depth is not.
     """
     near = centres_cam[:, 2] > NEAR_M + radii_m
     centres, radii = centres_cam[near], radii_m[near]
-    f = float(view.K[0, 0])
-    pixels = view.project(centres)
-    quarters = np.rint(pixels * 4).astype(int)
+    quarters = np.rint(view.project(centres) * 4).astype(int)
+    radii_q = np.maximum(np.rint(radii * float(view.K[0, 0]) / centres[:, 2] * 4).astype(int), 4)
+    large = radii_q > _LARGE_Q
+    quarters[large] = (quarters[large] + 2) // 4 * 4
+    radii_q[large] = (radii_q[large] + 2) // 4 * 4
     whole = (quarters + 2) // 4
-    quarter_radii = np.maximum(np.rint(radii * f / centres[:, 2] * 4).astype(int), 4)
-    height, width = depth.shape
-    rows = np.column_stack([whole - (box.x0, box.y0), quarters - 4 * whole, quarter_radii]).tolist()
-    for (x, y, xq, yq, rq), z, r in zip(rows, centres[:, 2].tolist(), radii.tolist(), strict=True):
-        half, dome = _dome(rq, xq, yq)
-        x0, x1, y0, y1 = max(x - half, 0), min(x + half + 1, width), max(y - half, 0), min(y + half + 1, height)
-        if x0 >= x1 or y0 >= y1:
-            continue
+    parts_q = quarters - 4 * whole
+    half = _half(radii_q)[:, None]
+    start = whole - (box.x0, box.y0) - half
+    low, high = np.maximum(start, 0), np.minimum(start + 2 * half + 1, depth.shape[::-1])
+    rows = np.column_stack([low, high, low - start, high - start, radii_q, parts_q])[(low < high).all(1)].tolist()
+    heights = np.column_stack([centres[:, 2], radii]).astype(np.float32)[(low < high).all(1)]
+    for (x0, y0, x1, y1, u0, v0, u1, v1, rq, xq, yq), (z, r) in zip(rows, heights, strict=True):
         part = depth[y0:y1, x0:x1]
-        front = np.float32(z) - dome[y0 - y + half : y1 - y + half, x0 - x + half : x1 - x + half] * np.float32(r)
+        front = _dome(rq, xq, yq)[v0:v1, u0:u1] * r
+        front += z
         np.minimum(part, front, out=part)

@@ -1,4 +1,4 @@
-"""What really happened in a synthetic take: ``truth.h5``, written and read. Told in docs/synthetic-wearer.md."""
+"""What really happened in a synthetic take: ``truth.h5``, written and read. Told in docs/recording-format.md."""
 
 import json
 from collections.abc import Mapping
