@@ -38,7 +38,7 @@ def _follow_player() -> None:
 
 def _head(desk: Desk, id: str, queue: list[str], where: Filter) -> None:
     at = queue.index(id) if id in queue else -1
-    title, back, on = st.columns([10, 1, 1], vertical_alignment="center")
+    title, back, on = st.columns([9, 1.3, 1.3], vertical_alignment="center")
     with title:
         active = " · filtered" if where != Filter() else ""
         st.text(f"{id}    {at + 1} of {len(queue)}{active}" if at >= 0 else f"{id}    not among the {len(queue)} filtered")

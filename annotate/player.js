@@ -38,7 +38,7 @@ class Player {
     window.addEventListener("pagehide", this.onLeave);
     this.onClick = (e) => { if (e.target.closest && e.target.closest("button")) this.root.focus({ preventScroll: true }); };
     root.addEventListener("click", this.onClick);
-    this.observer = new ResizeObserver(() => { this.picture.draw(); this.timeline.draw(); });
+    this.observer = new ResizeObserver(() => { this.picture.draw(); this.timeline.measure(); this.timeline.draw(); });
     this.observer.observe(root);
     const player = this;
     window.__fh = {

@@ -1,6 +1,7 @@
 // The timeline: a ruler, one lane per signal, one row per tier. Drag an edge, click to seek, wheel to zoom.
 
-const GUTTER = 124, RULER = 22, LANE = 36, TIER = 26, GRAB = 6, SNAP = 5;
+const GUTTER = 124, RULER = 22, TIER = 26, GRAB = 6, SNAP = 5;
+const LANE_LOW = 26, LANE_HIGH = 44;
 const PALETTE = ["#5b8def", "#3fb68b", "#d9a441", "#b36ae2", "#e2725b", "#6b7686", "#2fb3c4", "#d665a0", "#9bbf3c"];
 
 function labelColour(label, labels) {
@@ -19,7 +20,7 @@ function clock(seconds) {
 class Timeline {
   // `host` gives: doc, suggestions, tier, selected, marks, labels, tiers, lanes, picture; and takes: pick, seek, dragEdge, dropEdge.
   constructor(canvas, host) {
-    this.canvas = canvas; this.host = host; this.from = 0; this.to = 1; this.drag = null; this.hover = null;
+    this.canvas = canvas; this.host = host; this.from = 0; this.to = 1; this.drag = null; this.laneHeight = LANE_HIGH;
     canvas.addEventListener("pointerdown", (e) => this.down(e));
     canvas.addEventListener("pointermove", (e) => this.move(e));
     canvas.addEventListener("pointerup", (e) => this.up(e));
@@ -28,11 +29,17 @@ class Timeline {
     canvas.addEventListener("dblclick", () => this.fit());
   }
 
-  fit() { this.from = 0; this.to = Math.max(1, this.host.n); this.draw(); }
+  // Lanes share the height that is left in the window, so that the whole player is in sight.
+  measure() {
+    const { lanes, tiers } = this.host, left = window.innerHeight - Math.max(this.canvas.getBoundingClientRect().top, 300) - RULER - tiers.length * TIER - 30;
+    this.laneHeight = Math.min(LANE_HIGH, Math.max(LANE_LOW, Math.floor(left / Math.max(1, lanes.length))));
+  }
 
-  get height() { return RULER + this.host.lanes.length * LANE + this.host.tiers.length * TIER + 10; }
+  fit() { this.from = 0; this.to = Math.max(1, this.host.n); this.measure(); this.draw(); }
+
+  get height() { return RULER + this.host.lanes.length * this.laneHeight + this.host.tiers.length * TIER + 10; }
   get span() { return Math.max(1, this.canvas.clientWidth - GUTTER - 10); }
-  tierTop(k) { return RULER + this.host.lanes.length * LANE + k * TIER + 4; }
+  tierTop(k) { return RULER + this.host.lanes.length * this.laneHeight + k * TIER + 4; }
   x(frame) { return GUTTER + ((frame - this.from) / (this.to - this.from)) * this.span; }
   frameAt(x) { return this.from + ((x - GUTTER) / this.span) * (this.to - this.from); }
 
@@ -134,7 +141,7 @@ class Timeline {
     g.clearRect(0, 0, canvas.clientWidth, this.height);
     g.font = "11px system-ui, sans-serif"; g.textBaseline = "middle";
     this.ruler(g);
-    host.lanes.forEach((lane, k) => this.lane(g, lane, RULER + k * LANE));
+    host.lanes.forEach((lane, k) => this.lane(g, lane, RULER + k * this.laneHeight));
     host.tiers.forEach((tier, k) => this.tier(g, tier, this.tierTop(k)));
     this.marks(g);
     const x = this.x(host.picture.frame + 0.5);
@@ -158,15 +165,15 @@ class Timeline {
   }
 
   lane(g, lane, top) {
-    const bottom = top + LANE - 5;
-    g.fillStyle = "#12161d"; g.fillRect(GUTTER, top, this.span, LANE - 5);
-    g.textAlign = "left"; g.fillStyle = "#c3cad6"; g.fillText(lane.name, 4, top + 10, GUTTER - 40);
-    g.fillStyle = "#7d8797"; g.fillText(lane.unit, 4, top + 23, GUTTER - 46);
+    const tall = this.laneHeight - 4, bottom = top + tall;
+    g.fillStyle = "#12161d"; g.fillRect(GUTTER, top, this.span, tall);
+    g.textAlign = "left"; g.fillStyle = "#c3cad6"; g.fillText(lane.name, 6, top + 7, GUTTER - 42);
+    g.fillStyle = "#7d8797"; g.fillText(lane.unit, 6, top + 19, GUTTER - 46);
     g.textAlign = "right"; g.fillStyle = "#6b7585"; g.font = "10px system-ui, sans-serif";
     g.fillText(lane.top, GUTTER - 6, top + 6); g.fillText(lane.bottom, GUTTER - 6, bottom - 5);
     g.font = "11px system-ui, sans-serif";
     const f0 = Math.max(0, Math.floor(this.from)), f1 = Math.min(this.host.n, Math.ceil(this.to) + 1);
-    const y = (v) => bottom - 2 - ((Math.min(lane.high, Math.max(lane.low, v)) - lane.low) / (lane.high - lane.low)) * (LANE - 9);
+    const y = (v) => bottom - 2 - ((Math.min(lane.high, Math.max(lane.low, v)) - lane.low) / (lane.high - lane.low)) * (tall - 5);
     const stride = Math.max(1, Math.floor((f1 - f0) / this.span / 2));
     for (const [side, values] of Object.entries(lane.curves)) {
       g.strokeStyle = SIDE_COLOUR[side]; g.lineWidth = 1.3; g.beginPath();

@@ -20,6 +20,8 @@ MIN_SPEED_M_S = 0.06
 """A wrist slower than this is still, however calm the rest of the episode is."""
 MIN_GRIP_M = 0.015
 """Thumb and index tips must come this much closer (or part) to count as a grip: below it is tracking noise."""
+MIN_GRIP_M_S = 0.05
+"""And this fast: a hand that slowly relaxes, or shapes itself while reaching, grips nothing."""
 MERGE_S = 5 / 30
 """Segments shorter than this join a neighbour."""
 
@@ -82,7 +84,7 @@ def _grips(opening: Floats, t_s: Floats) -> list[tuple[int, int, bool]]:
     change = rate(opening, t_s)
     if not np.isfinite(change).any():
         return []
-    threshold = 0.25 * float(np.nanmax(np.abs(change)))
+    threshold = max(MIN_GRIP_M_S, 0.25 * float(np.nanmax(np.abs(change))))
     grips = []
     for a, b in _runs(np.nan_to_num(np.sign(change) * (np.abs(change) > threshold)).astype(np.int64)):
         travel = opening[b - 1] - opening[a]
