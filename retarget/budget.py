@@ -11,8 +11,9 @@ from firsthand.capture.library import Episode
 from firsthand.capture.skeleton import MIDDLE_MCP, SIDES, WRIST, Side
 from firsthand.capture.synthetic.truth import Truth, read_truth
 from firsthand.retarget.action_track import ActionTrack, read_actions
+from firsthand.retarget.hand_place import place_by_size
 from firsthand.retarget.hand_track import Hands, read_hands
-from firsthand.retarget.metric import face_ray, rays, solve_translation
+from firsthand.retarget.metric import rays
 from firsthand.retarget.robot import load_robot
 
 Floats = npt.NDArray[np.float64]
@@ -124,9 +125,7 @@ def _hand(hands: Hands, truth: Truth, frame: npt.NDArray[np.int64], side: Side) 
 def wrist_without_depth(hands: Hands, side: Side) -> Floats:
     """The wrist as one camera alone would place it, from the tracker's raw joints, in the frame of `hands`, shape (N, 3)."""
     track = hands.tracks[side]
-    xy = rays(track.points_px, hands.intrinsics)
-    local = face_ray(track.local_m, xy)
-    wrist = local[:, WRIST] + solve_translation(local, xy)
+    wrist = place_by_size(track.local_m, rays(track.points_px, hands.intrinsics))[:, WRIST]
     if hands.T_world_cam is None:
         return wrist
     return np.asarray(np.einsum("nij,nj->ni", hands.T_world_cam[:, :3, :3], wrist) + hands.T_world_cam[:, :3, 3], np.float64)
