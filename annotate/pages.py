@@ -19,6 +19,7 @@ STYLE = """<style>
 [data-testid="stHeader"] { background: #12161d; border-bottom: 1px solid #2a303b; }
 [data-testid="stVerticalBlock"] { gap: 0.7rem; }
 h1 { font-size: 1.5rem !important; padding: 0 0 .3rem 0 !important; }
+h3 { font-size: 1.05rem !important; padding: .5rem 0 0 0 !important; }
 </style>"""
 
 

@@ -3,7 +3,7 @@
 const UNDO_KEPT = 200;
 const HELP = [["Space", "play, pause"], ["Shift+Space", "loop the segment"], ["← →", "one frame"], ["Shift+← →", "ten frames"], [", .", "slower, faster"],
   ["p n", "previous, next boundary"], ["Tab", "next tier"], ["1–9", "label the marks or the segment"], ["i o", "mark in, out"],
-  ["s m Del", "split, merge with next, delete"], ["[ ]", "nudge the nearest edge"], ["a  Shift+A", "accept a suggestion, all"], ["e  Esc", "edit the text, leave it"],
+  ["s m Del", "split, merge with next, delete"], ["[ ]", "nudge the nearest edge"], ["a  Shift+A", "accept a suggestion, all"], ["e  Shift+E  Esc", "edit the segment's text, the task; leave it"],
   ["y f", "success, fail"], ["Alt+1–5", "grade"], ["v b u d x", "recovery, blur, occluded, hand lost, rejected"], ["Ctrl+Z  Ctrl+Shift+Z", "undo, redo"],
   ["h", "hide or show the hands"], ["wheel", "zoom the timeline; Shift moves it, double click fits"], ["Enter", "submit and next"]];
 
@@ -11,7 +11,7 @@ class Player {
   constructor(root) {
     this.root = root; this.lanes = []; this.tiers = []; this.labels = []; this.suggestions = {}; this.notes = [];
     this.doc = { n_frames: 0, episode: { instruction: "", success: null, grade: null, flags: [] }, tiers: {} };
-    this.episode = null; this.tier = "subtask"; this.selected = null; this.marks = { a: null, b: null }; this.undo = []; this.redo = []; this.n = 0;
+    this.episode = null; this.tier = "subtask"; this.held = null; this.marks = { a: null, b: null }; this.undo = []; this.redo = []; this.n = 0;
     this.saving = new Saving(() => this.panel && this.panel.update());
     const control = (text, title, onclick) => el("button", { class: "btn tool", type: "button", title, onclick }, ICONS[text] ? icon(text) : text);
     this.video = el("video", { muted: true, playsInline: true, preload: "auto" });
@@ -69,7 +69,7 @@ class Player {
     this.episode = data.episode; this.loaded = null; this.n = data.frames;
     this.saving.open(data.episode, data.urls, data.token, data.version);
     this.doc = structuredClone(data.doc);
-    this.undo = []; this.redo = []; this.selected = null; this.marks = { a: null, b: null }; this.lanes = []; this.notes = []; this.recovered = null;
+    this.undo = []; this.redo = []; this.held = null; this.marks = { a: null, b: null }; this.lanes = []; this.notes = []; this.recovered = null;
     this.tier = this.tiers.includes("subtask") ? "subtask" : this.tiers[0];
     this.recover(data);
     this.root.style.setProperty("--aspect", data.width / data.height);
@@ -129,7 +129,7 @@ class Player {
     }
     const theirs = this.saving.theirs;
     if (mine) { this.saving.keepMine(); return; }
-    this.undo.push(this.doc); this.doc = theirs.doc; this.selected = null;
+    this.undo.push(this.doc); this.doc = theirs.doc;
     this.saving.open(this.episode, this.saving.urls, this.saving.token, theirs.version);
     localStorage.removeItem(this.saving.place);
     this.shown();
@@ -166,7 +166,10 @@ class Player {
   }
 
   spans() { return this.doc.tiers[this.tier] || []; }
-  current() { return this.spans().find((s) => s.id === this.selected) || this.spans()[spanAt(this.spans(), this.picture.target)] || null; }
+  // The segment that keys and buttons act on: the one under the playhead, unless one is held by a drag or by typing its text.
+  current() { return this.spans().find((s) => s.id === this.held) || this.spans()[spanAt(this.spans(), this.picture.target)] || null; }
+  get selected() { const span = this.current(); return span ? span.id : null; }
+  hold(id) { this.held = id; this.shown(); }
 
   success(value) { this.edit("episode", { success: this.doc.episode.success === value ? null : value }); }
   grade(n) { this.edit("episode", { grade: this.doc.episode.grade === n ? null : n }); }
@@ -180,28 +183,25 @@ class Player {
     const label = this.labels[k], { a, b } = this.marks, frame = this.picture.target;
     if (!label) return;
     if (a !== null && b !== null && b > a) {
-      const id = newId();
-      this.edit("paint", { tier: this.tier, a, b, label, id });
-      this.marks = { a: null, b: null }; this.pick(this.tier, id);
+      this.marks = { a: null, b: null };
+      this.edit("paint", { tier: this.tier, a, b, label });
       return;
     }
     const span = this.current();
-    if (span) { this.edit("relabel", { tier: this.tier, id: span.id, label }); this.pick(this.tier, span.id); return; }
+    if (span) { this.edit("relabel", { tier: this.tier, id: span.id, label }); return; }
     const spans = this.spans(), hint = (this.suggestions[this.tier] || []).find((s) => s.a <= frame && frame < s.b);
     const before = Math.max(0, ...spans.filter((s) => s.b <= frame).map((s) => s.b)), behind = Math.min(this.n, ...spans.filter((s) => s.a > frame).map((s) => s.a));
-    const id = newId();
-    this.edit("paint", { tier: this.tier, a: Math.max(before, hint ? hint.a : 0), b: Math.min(behind, hint ? hint.b : this.n), label, id });
-    this.pick(this.tier, id);
+    this.edit("paint", { tier: this.tier, a: Math.max(before, hint ? hint.a : 0), b: Math.min(behind, hint ? hint.b : this.n), label });
   }
 
   segmentText(text) {
-    const span = this.spans().find((s) => s.id === this.selected);
+    const span = this.current();
     if (span) this.edit("relabel", { tier: this.tier, id: span.id, text }, `text ${span.id}`);
   }
 
-  split() { const id = newId(); if (this.edit("split", { tier: this.tier, frame: this.picture.target, id })) this.pick(this.tier, id); }
+  split() { this.edit("split", { tier: this.tier, frame: this.picture.target }); }
   merge() { const span = this.current(); if (span) this.edit("merge", { tier: this.tier, id: span.id }); }
-  remove() { const span = this.current(); if (span && this.edit("remove", { tier: this.tier, id: span.id })) this.pick(this.tier, null); }
+  remove() { const span = this.current(); if (span) this.edit("remove", { tier: this.tier, id: span.id }); }
 
   mark(side) {
     const frame = this.picture.target;
@@ -215,7 +215,6 @@ class Player {
     if (!span) return;
     const side = Math.abs(span.a - frame) <= Math.abs(span.b - frame) ? "a" : "b";
     if (this.edit("edge", { tier: this.tier, id: span.id, side, frame: span[side] + by })) {
-      this.selected = span.id;
       const moved = this.spans().find((s) => s.id === span.id);
       this.picture.seek(side === "a" ? moved.a : moved.b - 1);
     }
@@ -239,16 +238,15 @@ class Player {
     if (!taken) return;
     const { tier, ...span } = taken;
     this.edit("accept", { tier, spans: [span] });
-    this.pick(tier, span.id);
     this.picture.seek(span.a);
   }
 
   // ---- what the timeline asks for
-  pick(tier, id) { this.tier = tier; this.selected = id; this.typing = null; this.shown(); }
+  pick(tier) { this.tier = tier; this.typing = null; this.shown(); }
   seek(frame) { this.picture.seek(frame); }
 
   dragEdge(tier, { id, side }, frame) {
-    this.beforeDrag = this.beforeDrag || this.doc;
+    this.beforeDrag = this.beforeDrag || this.doc; this.held = id;
     this.doc = applyEdit(this.beforeDrag, "edge", { tier, id, side, frame });
     const span = this.doc.tiers[tier].find((s) => s.id === id);
     this.picture.seek(side === "a" ? span.a : span.b - 1);
@@ -257,7 +255,7 @@ class Player {
 
   dropEdge() {
     const after = this.doc;
-    this.doc = this.beforeDrag || this.doc; this.beforeDrag = null;
+    this.doc = this.beforeDrag || this.doc; this.beforeDrag = null; this.held = null;
     this.change(after);
   }
 
@@ -266,8 +264,6 @@ class Player {
     const edges = [...new Set([0, this.n - 1, ...spans.flatMap((s) => [s.a, Math.min(s.b, this.n - 1)])])].sort((p, q) => p - q);
     const frame = this.picture.target;
     this.picture.seek(by > 0 ? edges.find((f) => f > frame) ?? this.n - 1 : edges.filter((f) => f < frame).pop() ?? 0);
-    const at = this.spans()[spanAt(this.spans(), this.picture.target)];
-    this.pick(this.tier, at ? at.id : null);
   }
 
   toggleHands() { this.picture.overlay = !this.picture.overlay; this.picture.draw(); }
@@ -322,9 +318,9 @@ class Player {
       ",": () => picture.faster(-1), ".": () => picture.faster(1), n: () => this.jump(1), p: () => this.jump(-1), "[": () => this.nudge(-1), "]": () => this.nudge(1),
       i: () => this.mark("a"), o: () => this.mark("b"), s: () => this.split(), m: () => this.merge(), Delete: () => this.remove(), Backspace: () => this.remove(),
       a: () => this.accept(e.shiftKey), y: () => this.success(true), f: () => this.success(false), h: () => this.toggleHands(), "?": () => this.showHelp(),
-      Tab: () => this.pick(this.tiers[(this.tiers.indexOf(this.tier) + (e.shiftKey ? this.tiers.length - 1 : 1)) % this.tiers.length], null),
-      e: () => { const field = span && this.selected ? this.panel.text : this.panel.instruction; field.focus(); field.select(); },
-      Escape: () => { this.marks = { a: null, b: null }; this.pick(this.tier, null); }, Enter: () => this.submit(),
+      Tab: () => this.pick(this.tiers[(this.tiers.indexOf(this.tier) + (e.shiftKey ? this.tiers.length - 1 : 1)) % this.tiers.length]),
+      e: () => { const field = span && !e.shiftKey ? this.panel.text : this.panel.instruction; field.focus(); field.select(); },
+      Escape: () => { this.marks = { a: null, b: null }; this.shown(); }, Enter: () => this.submit(),
       Home: () => picture.seek(0), End: () => picture.seek(this.n - 1),
     };
     if (!actions[k]) return false;

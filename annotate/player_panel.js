@@ -42,7 +42,8 @@ class Panel {
     this.flags = el("div", { class: "controls" });
     this.labels = el("div", { class: "labels" });
     this.chosen = el("div", { class: "chosen" });
-    this.text = el("input", { class: "text", maxLength: 2000, placeholder: "What happens in this segment (optional)", oninput: () => act.segmentText(this.text.value) });
+    this.text = el("input", { class: "text", maxLength: 2000, placeholder: "What happens in this segment (optional)", oninput: () => act.segmentText(this.text.value),
+      onfocus: () => act.hold(act.selected), onblur: () => act.hold(null) });
     this.text.setAttribute("aria-label", "Segment text");
     this.tools = el("div", { class: "controls tools" }, button("Split", "s", () => act.split()), button("Merge next", "m", () => act.merge()), button("Delete", "Del", () => act.remove()));
     this.suggested = el("div", { class: "suggested" });
@@ -89,7 +90,7 @@ class Panel {
       const pts = picture.pts, end = span.b < n ? pts[span.b] : 2 * pts[n - 1] - pts[Math.max(0, n - 2)];
       this.chosen.textContent = `${tier} · ${span.label} · frames ${span.a}–${span.b - 1} · ${(end - pts[span.a]).toFixed(2)} s · by ${span.source}`;
     } else {
-      this.chosen.textContent = `no segment selected on ${tier}: click one, or mark i … o and press a digit`;
+      this.chosen.textContent = `no segment here on ${tier}: press a digit, or mark i … o first`;
     }
     this.chosen.classList.toggle("empty", !span);
     this.text.disabled = !span;

@@ -47,7 +47,7 @@ class Timeline {
   at(e) {
     const box = this.canvas.getBoundingClientRect(), x = e.clientX - box.left, y = e.clientY - box.top;
     const k = Math.floor((y - this.tierTop(0)) / TIER), tier = y >= this.tierTop(0) ? this.host.tiers[k] : undefined;
-    const found = { x, y, tier, frame: Math.floor(this.frameAt(x)), span: null, edge: null };
+    const found = { x, y, tier, frame: Math.floor(this.frameAt(x)), edge: null };
     if (!tier || x < GUTTER) return found;
     const spans = this.host.doc.tiers[tier] || [];
     let best = GRAB + 1;
@@ -58,7 +58,6 @@ class Timeline {
         if (far < best || (far === best && found.frame >= s.a && found.frame < s.b)) { best = far; found.edge = { id: s.id, side }; }
       }
     }
-    found.span = spans[spanAt(spans, found.frame)] || null;
     return found;
   }
 
@@ -66,14 +65,14 @@ class Timeline {
     const hit = this.at(e);
     this.canvas.setPointerCapture(e.pointerId);
     if (e.button === 1 || e.shiftKey) { this.drag = { pan: hit.x, from: this.from, to: this.to }; e.preventDefault(); return; }
-    if (hit.x < GUTTER) { if (hit.tier) this.host.pick(hit.tier, null); return; }
+    if (hit.x < GUTTER) { if (hit.tier) this.host.pick(hit.tier); return; }
     if (hit.edge) {
       this.drag = { edge: hit.edge, tier: hit.tier };
-      this.host.pick(hit.tier, hit.edge.id);
+      this.host.pick(hit.tier);
       return;
     }
     this.drag = { scrub: true };
-    if (hit.tier) this.host.pick(hit.tier, hit.span ? hit.span.id : null);
+    if (hit.tier) this.host.pick(hit.tier);
     this.host.seek(hit.frame);
   }
 
