@@ -29,6 +29,6 @@ def coverage(tracks: Mapping[Side, HandTrack], t_ns: npt.NDArray[np.int64]) -> l
         gaps_s = np.diff(t_ns[seen]) * 1e-9
         long = int((gaps_s > LONG_GAP_S).sum())
         if long:
-            findings.append(f"the {side} hand was out of sight for more than {LONG_GAP_S:.0f} s {long} times, "
-                            f"for {gaps_s.max():.1f} s at the longest")
+            times = "once" if long == 1 else f"{long} times"
+            findings.append(f"the {side} hand was out of sight for more than {LONG_GAP_S:.0f} s {times}, at most {gaps_s.max():.1f} s")
     return findings

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from firsthand.capture.calibration import CameraCalibration
 from firsthand.capture.skeleton import WRIST, Side
+from firsthand.retarget.association import LONGEST_GAP
 from firsthand.retarget.hand_depth import agreeing, joint_depths, settle
 from firsthand.retarget.hand_fit import ADULT_BONES_M, fit_hand
 from firsthand.retarget.hand_frames import HandFrames, bridged, interpolate, least
@@ -37,7 +38,8 @@ def place(side: Side, t_ns: npt.NDArray[np.int64], frames: HandFrames, camera: C
     rows = np.flatnonzero(frames.detected)
     xy, local = rays(frames.points_px[rows], camera), frames.local_m[rows]
     parts = [slice(start, start + CHUNK) for start in range(0, len(rows), CHUNK)]
-    placed = _stretched(_joined([_in_camera(local[p], xy[p], None if patches_m is None else patches_m[rows[p]]) for p in parts]))
+    placed = _joined([_in_camera(local[p], xy[p], None if patches_m is None else patches_m[rows[p]]) for p in parts])
+    placed = _stretched(placed, rows)
     points, sigma, metric = np.full((n, 21, 3), np.nan), np.full((n, 21), np.nan), np.zeros(n, np.uint8)
     points[rows], sigma[rows], metric[rows] = placed.points_m, placed.sigma_m, placed.metric
 
@@ -112,16 +114,20 @@ def _in_camera(local_m: Floats, xy: Floats, patches_m: Floats | None) -> _Placed
     return _Placed(points, sigma, metric, stretch)
 
 
-def _stretched(placed: _Placed) -> _Placed:
-    """Frames placed by size moved to the distance that those with depth, before and after, make likely.
+def _stretched(placed: _Placed, rows: npt.NDArray[np.int64]) -> _Placed:
+    """Frames placed by size moved to the distance that those with depth, before and after, make likely. `rows` (N,): their numbers.
 
-    How wrong the size is changes slowly, so a frame whose depth image is missing does not jump.
+    In a gap short enough to be interpolated that is the distance between theirs; beyond, the same share of what the size suggests.
     """
     by_depth, by_size = np.flatnonzero(placed.metric == DEPTH), np.flatnonzero(placed.metric == MONO)
     if len(by_depth) < FEWEST_WITH_DEPTH or len(by_size) == 0:
         return placed
     points, sigma, metric = placed.points_m.copy(), placed.sigma_m.copy(), placed.metric.copy()
-    points[by_size] *= np.interp(by_size, by_depth, placed.stretch[by_depth])[:, None, None]
+    at, known, z = rows[by_size], rows[by_depth], points[:, WRIST, 2]
+    after = np.clip(np.searchsorted(known, at), 1, len(known) - 1)
+    bridge = (known[after - 1] < at) & (at < known[after]) & (known[after] - known[after - 1] <= LONGEST_GAP + 1)
+    share = np.where(bridge, np.interp(at, known, z[by_depth]) / z[by_size], np.interp(at, known, placed.stretch[by_depth]))
+    points[by_size] *= share[:, None, None]
     sigma[by_size] = SCALED_SIGMA * points[by_size, WRIST, 2, None]
     metric[by_size] = SCALED
     return _Placed(points, sigma, metric, placed.stretch)
