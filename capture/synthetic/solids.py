@@ -13,6 +13,7 @@ from firsthand.capture.synthetic.raster import FAR, View, splat_spheres
 Floats = npt.NDArray[np.floating[Any]]
 Colour = tuple[int, int, int]
 _AMBIENT = 0.45
+_BEYOND_M = 0.003
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +201,7 @@ def _paint_quad(canvas: Canvas, view: View, quad_m: Floats, bgr: Colour, normal:
     reach = float(n @ corners[0])
     with np.errstate(divide="ignore"):
         z = np.where(mask > 0, reach / along, FAR)
-    # A strip seen edge-on has no usable plane: keep to the corners' range.
-    z = np.where(np.isfinite(z), np.clip(z, corners[:, 2].min(), corners[:, 2].max()), FAR)
+    # A strip seen edge-on has no usable plane: keep near the corners. A little beyond, for the border pixels it shares.
+    z = np.where(np.isfinite(z), np.clip(z, corners[:, 2].min() - _BEYOND_M, corners[:, 2].max() + _BEYOND_M), FAR)
     light = _AMBIENT + (1 - _AMBIENT) * max(float(normal @ LIGHT) / length, 0.0)
     canvas.paint(box, z, np.array(bgr, np.float32) * light, number)

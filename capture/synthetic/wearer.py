@@ -109,16 +109,15 @@ class Wearer:
             StreamSpec(DEPTH, "encoded", "depth", encoding="png", rate_hz=self.fps, width_px=width, height_px=height, about=CAMERA,
                        extra={"depth_unit_m": DEPTH_UNIT_M}),
         )
-        renderer, sensor = self.renderer, Sensor.make(self.seed, width, height)
         lost = {name: self.timelines[name].lost for name in (CAMERA, DEPTH)}
 
         def take(i: int) -> dict[str, Payload]:
-            image, depth = self.frame(i, renderer)
+            image, depth = self.frame(i)
             payloads: dict[str, Payload] = {}
             if not lost[CAMERA][i]:
-                payloads[CAMERA] = sensor.jpeg(i, image)
+                payloads[CAMERA] = self.sensor.jpeg(i, image)
             if not lost[DEPTH][i]:
-                payloads[DEPTH] = sensor.depth_png(i, depth)
+                payloads[DEPTH] = self.sensor.depth_png(i, depth)
             return payloads
 
         return SyntheticDriver(CAMERA, specs, {name: self.timelines[name] for name in (CAMERA, DEPTH)}, take, self._start, self.write_truth,
@@ -170,12 +169,17 @@ class Wearer:
             grain += strength / noise.std() * noise
         return Renderer(wooden_table(rng), Look(*self._look, grain))
 
-    def frame(self, i: int, renderer: Renderer | None = None) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    @cached_property
+    def sensor(self) -> Sensor:
+        """The noise of this take's camera."""
+        return Sensor.make(self.seed, *self.size_px)
+
+    def frame(self, i: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
         """Frame `i` without sensor noise: colour (H, W, 3) BGR, and exact depth (H, W) in metres, infinite past the table."""
         t_s = self.seconds(CAMERA)[i : i + 1]
         view = View(self.camera.K, self.head.T_world_cam(t_s)[0], *self.size_px)
         hands = {side: plan.points_m(t_s)[0] for side, plan in self.task.hands.items()}
-        return (renderer or self.renderer).render(view, self.task.solids(float(t_s[0])), hands)
+        return self.renderer.render(view, self.task.solids(float(t_s[0])), hands)
 
     def truth(self) -> Truth:
         """What really happened. In real time, only after a driver was entered: before that the take has no start."""
