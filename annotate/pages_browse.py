@@ -38,7 +38,7 @@ def page(desk: Desk) -> None:
     pages = max(1, math.ceil(total / PER_PAGE))
     number = 1
     if pages > 1:
-        number = st.pagination(pages, key="page", bind="query-params")
+        number = st.pagination(pages, key=f"page of {where}")
         rows, total = browse(desk.store, where, limit=PER_PAGE, offset=(number - 1) * PER_PAGE)
     if not rows:
         st.info("No episode passes these filters.", icon=":material/filter_alt_off:")
@@ -71,17 +71,30 @@ def page(desk: Desk) -> None:
 
 
 def filters(desk: Desk) -> Filter:
-    """The filter widgets; their values live in the URL."""
-    tasks, sessions = choices(desk.store)
-    text, task, session, state, flag = st.columns([3, 3, 3, 2, 2])
-    def choice(column: Any, name: str, options: list[str], nothing: str) -> str:
-        return column.selectbox(name.capitalize(), ["", *options], key=name, bind="query-params", format_func=lambda o: o or nothing) or ""
+    """The filter widgets. They start from the URL, else from where this tab left them, and keep the URL up to date.
 
-    return Filter(
-        text=text.text_input("Search", key="text", bind="query-params", placeholder="words of task or episode") or "",
+    Streamlit's own binding of widgets to the URL is of no use here: what it binds cannot be handed on to another page.
+    """
+    tasks, sessions = choices(desk.store)
+    given = filter_query(query_filter()) or st.session_state.get("filter", {})
+    text, task, session, state, flag = st.columns([3, 3, 3, 2, 2])
+
+    def choice(column: Any, name: str, options: list[str], nothing: str) -> str:
+        key = f"filter-{name}"
+        if key not in st.session_state:
+            st.session_state[key] = given.get(name, "") if given.get(name) in options else ""
+        return column.selectbox(name.capitalize(), ["", *options], key=key, format_func=lambda option: option or nothing) or ""
+
+    st.session_state.setdefault("filter-text", given.get("text", ""))
+    where = Filter(
+        text=text.text_input("Search", key="filter-text", placeholder="words of task or episode") or "",
         task=choice(task, "task", tasks, "all tasks"), session=choice(session, "session", sessions, "all sessions"),
         state=choice(state, "state", list(STATES), "any state"), flag=choice(flag, "flag", list(FLAGS), "any flag"),
     )  # fmt: skip
+    st.session_state["filter"] = filter_query(where)
+    if filter_query(where) != filter_query(query_filter()):
+        st.query_params.from_dict(filter_query(where))
+    return where
 
 
 def filter_query(where: Filter) -> dict[str, str]:

@@ -34,7 +34,9 @@ class Report(Protocol):
 class Exporter(Protocol):
     """What this page needs of the layer above: the formats, and the two verbs."""
 
-    FORMATS: Mapping[str, str]
+    @property
+    def FORMATS(self) -> Mapping[str, str]:
+        """The known formats: name to ``"module:object"``."""
 
     def export(self, episodes: Sequence[Episode], out: Path, *, format: str, robot: str,
                progress: Callable[[int, int], None] | None = None) -> Any:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from firsthand.annotate.catalog import Filter, ids
+from firsthand.annotate.catalog import Filter, after, ids
 from firsthand.annotate.desk import Desk, Opened
 from firsthand.annotate.pages_browse import query_filter
 from firsthand.annotate.player import show_player
@@ -17,7 +17,7 @@ def page(desk: Desk) -> None:
         st.info("No episode passes the filters of this page; go back to Browse.", icon=":material/filter_alt_off:")
         return
     _follow_player()
-    id = st.query_params.get("episode") or queue[0]
+    id = st.query_params.get("episode") or after(desk.store, "", where) or queue[0]
     st.query_params["episode"] = id
     _head(desk, id, queue, where)
     opened = _open(desk, id)

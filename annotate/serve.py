@@ -15,6 +15,7 @@ OPTIONS = {
     "server.enableAgentApi": "false",
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",
+    "client.showErrorLinks": "false",
     "browser.gatherUsageStats": "false",
     "theme.base": "dark",
     "theme.primaryColor": "#4f8cff",

@@ -81,8 +81,9 @@ def test_filters_stand_in_the_url_and_narrow_the_list(app: Any) -> None:
     app.query_params["text"] = "/001"
     app.run()
     assert [id[-4:] for id in app.dataframe[0].value["episode"]] == ["/001"]
-    app.text_input(key="text").set_value("no such words").run()
+    app.text_input(key="filter-text").set_value("no such words").run()
     assert len(app.dataframe) == 0 and "No episode passes these filters" in words(app)
+    assert app.query_params["text"] == "no such words"
 
 
 def test_an_episode_that_cannot_be_opened_is_listed_with_its_reason(app: Any, tiny_library: Path) -> None:
