@@ -20,6 +20,7 @@ from firsthand.capture.errors import FirsthandError
 from firsthand.capture.files import write_json
 from firsthand.capture.library import Episode, new_session, sessions
 from firsthand.capture.recorder import record
+from firsthand.capture.synthetic.skin import TONES
 from firsthand.capture.synthetic.wearer import Wearer
 from firsthand.datasets.formats import export, validate
 from firsthand.pipeline import process
@@ -103,7 +104,7 @@ def _take(library: Path, number: int, seed: int, progress: Progress) -> Episode:
     made = next((path for path, document in sessions(library) if document["rig"] == rig), None)
     if made:
         return Episode((made / "000").resolve())
-    wearer = Wearer(seed=seed * 1000 + number, task=task, duration_s=DURATION_S, fps=FPS, skin=number)
+    wearer = Wearer(seed=seed * 1000 + number, task=task, duration_s=DURATION_S, fps=FPS, skin=number % len(TONES))
     frames = round(DURATION_S * FPS)
     with new_session(library, name, wearer=wearer_name, tasks=(wearer.task.instruction,), rig=rig) as session:
         episode = Episode(session / "000")
