@@ -8,7 +8,7 @@ from firsthand.capture import plugins
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.files import sha256, whole_folder
 from firsthand.capture.library import Episode
-from firsthand.datasets.export_report import ExportReport
+from firsthand.datasets.export_report import REPORT, ExportReport, changed_files
 from firsthand.datasets.rows import Frame
 from firsthand.datasets.selection import Progress, Selection, select
 from firsthand.datasets.video_writer import VideoOptions
@@ -48,8 +48,10 @@ def export(episodes: Sequence[Episode], out: Path, *, format: str, robot: str, f
         selection = select(episodes, robot, fps=fps, frame=frame)
         losses = [*selection.losses, *chosen.write(selection, part, options, progress)]
         parameters = {"robot": robot, "fps": selection.fps, "frame": selection.frame, "gop": options.gop, "crf": options.crf}
+        inputs = {episode.id: _hashes(episode, robot) for episode, _ in selection.episodes}
+        outputs = {str(file.relative_to(part)): sha256(file) for file in sorted(part.rglob("*")) if file.is_file()}
         report = ExportReport(format, out, len(selection.episodes), selection.frames, selection.left_out, tuple(losses), parameters,
-                              {episode.id: _hashes(episode, robot) for episode, _ in selection.episodes})
+                              inputs, outputs)
         report.write(part / chosen.report_in)
     return report
 
@@ -59,7 +61,8 @@ def validate(path: Path, progress: Progress | None = None) -> list[str]:
 
     Raises `FirsthandError` when no format recognises the folder.
     """
-    return recognise(path).validate(path, progress)
+    found = recognise(path)
+    return [*changed_files(path, path / found.report_in / REPORT), *found.validate(path, progress)]
 
 
 def recognise(path: Path) -> ExportFormat:

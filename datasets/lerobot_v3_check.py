@@ -30,21 +30,33 @@ def validate(path: Path, progress: Progress | None = None) -> list[str]:
     """What is wrong with the dataset, one sentence each; empty when it is sound. Progress is in pictures."""
     findings: list[str] = []
     try:
+        _validate(path, findings, progress)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        findings.append(f"the metadata is not as LeRobot v3.0 has it ({type(error).__name__}: {error})")
+    return findings
+
+
+def _validate(path: Path, findings: list[str], progress: Progress | None) -> None:
+    """Add findings as they come; metadata of another shape than the format's may raise on the way."""
+    try:
         info = json.loads((path / layout.INFO).read_text(encoding="utf-8"))
         missing = [name for name in TOTALS if name not in info]
         missing += [name for name in (layout.STATS, layout.TASKS) if not (path / name).is_file()]
         if missing:
-            return [f"missing: {', '.join(missing)}"]
+            findings.append(f"missing: {', '.join(missing)}")
+            return
         stats = json.loads((path / layout.STATS).read_text(encoding="utf-8"))
         episodes = _episodes(path)
     except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
-        return [f"the metadata cannot be read: {error}"]
+        findings.append(f"the metadata cannot be read: {error}")
+        return
     numeric = [name for name, feature in info["features"].items() if feature["dtype"] not in ("video", "image", "string")]
     findings += _check_names(info, stats) + _check_episodes(info, episodes)
     try:
         rows = layout.read_columns(path, numeric)
     except (OSError, ValueError, KeyError) as error:
-        return [*findings, f"the rows under data/ cannot be read: {error}"]
+        findings.append(f"the rows under data/ cannot be read: {error}")
+        return
     findings += _check_files(path, info, episodes) + _check_rows(info, episodes, rows)
     findings += _check_index(path, layout.TASKS, rows["task_index"], info["total_tasks"])
     if "subtask_index" in rows:
@@ -61,7 +73,6 @@ def validate(path: Path, progress: Progress | None = None) -> list[str]:
                     progress(done, info["total_frames"])
             findings += check_video(path / file, file, clips, info, info["features"][name], report)
         findings += _check_camera_stats(name, stats.get(name, {}))
-    return findings
 
 
 def _episodes(path: Path) -> list[dict[str, Any]]:

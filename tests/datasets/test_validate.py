@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from firsthand.datasets.formats import validate
+from firsthand.datasets.formats import validate as validate_all
+from firsthand.datasets.lerobot_v3_check import validate
 
 DATA = "data/chunk-000/file-000.parquet"
 EPISODES = "meta/episodes/chunk-000/file-000.parquet"
 VIDEO = "videos/observation.images.main/chunk-000/file-000.mp4"
 
+# The checks of the format itself; that every file has the hash it was exported with is tested apart.
 Edit = Callable[[Path, Callable[[Any], Any]], None]
 
 
@@ -144,3 +146,29 @@ def test_an_episode_that_does_not_begin_with_a_keyframe_is_found(dataset: Path) 
 def test_a_video_of_another_rate_is_found(dataset: Path) -> None:
     encode_again(dataset / VIDEO, {"bf": "0", "g": "2"}, rate=25)
     found(dataset, "frame 1 is shown at 0.0400 s, wanted 0.0333 s")
+
+
+@pytest.mark.parametrize("name", [DATA, VIDEO, "meta/subtasks.parquet"])
+def test_a_single_bit_changed_anywhere_is_found(dataset: Path, name: str) -> None:
+    assert validate_all(dataset) == []
+    data = bytearray((dataset / name).read_bytes())
+    data[len(data) // 3] ^= 1
+    (dataset / name).write_bytes(data)
+    assert f"{name} is not what was exported" in validate_all(dataset)
+
+
+@pytest.mark.parametrize("where", [("features",), ("features", "action", "shape"), ("fps",), ("video_path",)])
+def test_metadata_of_any_other_shape_is_found_and_nothing_is_raised(dataset: Path, where: tuple[str, ...]) -> None:
+    info = json.loads((dataset / "meta/info.json").read_text())
+    for value in (None, "x", 3, [], {}):
+        node = info
+        for key in where[:-1]:
+            node = node[key]
+        node[where[-1]] = value
+        (dataset / "meta/info.json").write_text(json.dumps(info))
+        assert validate(dataset), value
+
+
+def test_a_dataset_of_someone_else_has_no_report_and_may_be_sound(dataset: Path) -> None:
+    (dataset / "meta/loss_report.json").unlink()
+    assert validate_all(dataset) == []
