@@ -1,11 +1,6 @@
-// The player: composes picture, timeline, panel and saving; holds the document, the selection and the keys.
+// The player: composes picture, timeline, panel and saving; holds the document and what can be done to it.
 
 const UNDO_KEPT = 200;
-const HELP = [["Space", "play, pause"], ["Shift+Space", "loop the segment"], ["← →", "one frame"], ["Shift+← →", "ten frames"], [", .", "slower, faster"],
-  ["p n", "previous, next boundary"], ["Tab", "next tier"], ["1–9", "label the marks or the segment"], ["i o", "mark in, out"],
-  ["s m Del", "split, merge with next, delete"], ["[ ]", "nudge the nearest edge"], ["a  Shift+A", "accept a suggestion, all"], ["e  Shift+E  Esc", "edit the segment's text, the task; leave it"],
-  ["y f", "success, fail"], ["Alt+1–5", "grade"], ["v b u d x", "recovery, blur, occluded, hand lost, rejected"], ["Ctrl+Z  Ctrl+Shift+Z", "undo, redo"],
-  ["h", "hide or show the hands"], ["wheel", "zoom the timeline; Shift moves it, double click fits"], ["Enter", "submit and next"]];
 
 class Player {
   constructor(root) {
@@ -32,8 +27,7 @@ class Player {
     this.picture = new Picture(this.video, this.screen, () => this.shown());
     this.timeline = new Timeline(this.line, this);
     this.video.addEventListener("error", () => this.say("the video cannot be played; reload the page"));
-    this.onKey = (e) => this.key(e);
-    window.addEventListener("keydown", this.onKey, true);
+    this.keys = new Keys(this);
     this.onLeave = () => this.saving.leave();
     window.addEventListener("pagehide", this.onLeave);
     this.onClick = (e) => { if (e.target.closest && e.target.closest("button")) this.root.focus({ preventScroll: true }); };
@@ -53,7 +47,7 @@ class Player {
 
   destroy() {
     this.saving.leave();
-    window.removeEventListener("keydown", this.onKey, true);
+    this.keys.destroy();
     window.removeEventListener("pagehide", this.onLeave);
     this.observer.disconnect(); this.picture.destroy();
   }
@@ -69,7 +63,7 @@ class Player {
     this.episode = data.episode; this.loaded = null; this.n = data.frames;
     this.saving.open(data.episode, data.urls, data.token, data.version);
     this.doc = structuredClone(data.doc);
-    this.undo = []; this.redo = []; this.held = null; this.marks = { a: null, b: null }; this.lanes = []; this.notes = []; this.recovered = null;
+    this.undo = []; this.redo = []; this.held = null; this.submitting = false; this.marks = { a: null, b: null }; this.lanes = []; this.notes = []; this.recovered = null;
     this.tier = this.tiers.includes("subtask") ? "subtask" : this.tiers[0];
     this.recover(data);
     this.root.style.setProperty("--aspect", data.width / data.height);
@@ -278,54 +272,6 @@ class Player {
     if (!answer) return;
     if (!this.next) { this.say("submitted: that was the last one"); setTimeout(() => this.say(""), 4000); }
     this.notify({ submitted: this.episode, next: this.next, rev: this.saving.rev });
-  }
-
-  // ---- keys
-  key(e) {
-    const path = e.composedPath(), first = path[0];
-    if (!this.root.isConnected || this.root.offsetParent === null) return;
-    const typing = first.tagName && (/^(INPUT|TEXTAREA|SELECT)$/.test(first.tagName) || first.isContentEditable);
-    if (typing) {
-      if (path.includes(this.root)) {
-        if (e.key === "Escape" || (e.key === "Enter" && !e.shiftKey)) { first.blur(); this.root.focus({ preventScroll: true }); this.typing = null; e.preventDefault(); }
-        e.stopPropagation();
-      }
-      return;
-    }
-    if (!path.includes(this.root) && first.closest && first.closest("a,button,[role=button],[role=dialog],[role=option]")) return;
-    if (this.act(e)) { e.preventDefault(); e.stopPropagation(); }
-  }
-
-  act(e) {
-    const { picture } = this, k = e.key.length === 1 ? e.key.toLowerCase() : e.key;
-    if (!this.help.hidden) { this.showHelp(); return true; }
-    if (e.ctrlKey || e.metaKey) {
-      if (k !== "z") return false;
-      if (e.shiftKey) this.stepBack(this.redo, this.undo); else this.stepBack(this.undo, this.redo);
-      return true;
-    }
-    if (e.altKey) {
-      const digit = /^Digit([1-5])$/.exec(e.code);
-      if (digit) this.grade(Number(digit[1]));
-      return !!digit;
-    }
-    const digit = /^[1-9]$/.exec(k), flag = Object.entries(FLAG_KEYS).find(([, letter]) => letter === k);
-    if (digit) { this.label(Number(k) - 1); return true; }
-    if (flag) { this.flag(flag[0]); return true; }
-    const span = this.current();
-    const actions = {
-      " ": () => picture.toggle(e.shiftKey && span ? span : null), ArrowLeft: () => picture.step(e.shiftKey ? -10 : -1), ArrowRight: () => picture.step(e.shiftKey ? 10 : 1),
-      ",": () => picture.faster(-1), ".": () => picture.faster(1), n: () => this.jump(1), p: () => this.jump(-1), "[": () => this.nudge(-1), "]": () => this.nudge(1),
-      i: () => this.mark("a"), o: () => this.mark("b"), s: () => this.split(), m: () => this.merge(), Delete: () => this.remove(), Backspace: () => this.remove(),
-      a: () => this.accept(e.shiftKey), y: () => this.success(true), f: () => this.success(false), h: () => this.toggleHands(), "?": () => this.showHelp(),
-      Tab: () => this.pick(this.tiers[(this.tiers.indexOf(this.tier) + (e.shiftKey ? this.tiers.length - 1 : 1)) % this.tiers.length]),
-      e: () => { const field = span && !e.shiftKey ? this.panel.text : this.panel.instruction; field.focus(); field.select(); },
-      Escape: () => { this.marks = { a: null, b: null }; this.shown(); }, Enter: () => this.submit(),
-      Home: () => picture.seek(0), End: () => picture.seek(this.n - 1),
-    };
-    if (!actions[k]) return false;
-    actions[k]();
-    return true;
   }
 }
 

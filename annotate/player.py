@@ -4,7 +4,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-PARTS = ("player_segments.js", "player_picture.js", "player_timeline.js", "player_saving.js", "player_panel.js", "player.js")
+PARTS = ("player_segments.js", "player_picture.js", "player_timeline.js", "player_saving.js", "player_panel.js", "player_keys.js",
+         "player.js")
 """One module when joined, in this order."""
 
 

@@ -11,9 +11,12 @@ ARGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--d
         "--autoplay-policy=no-user-gesture-required")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A running browser; tests that need it skip where Playwright or Chromium is not installed."""
+    """A running browser; tests that need it skip where Playwright or Chromium is not installed.
+
+    One module at a time: Playwright refuses a second session beside an open one.
+    """
     api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (pip install 'firsthand[dev]')")
     if not CHROMIUM.exists():
         pytest.skip(f"no Chromium at {CHROMIUM}")
