@@ -114,8 +114,16 @@ def test_a_video_file_ends_before_lerobot_would_refuse_its_times(episodes: list[
 
 def test_keyframes_come_at_the_asked_distance_and_at_each_episode(episodes: list[Episode], tmp_path: Path, edit_actions: Any) -> None:
     out = export(episodes, tmp_path / "out", format="lerobot-v3", robot=ROBOT, video=VideoOptions(gop=15)).path
-    keys = np.flatnonzero(frame_table(out / VIDEO.format(0)).keyframe)
-    assert keys.tolist() == [0, 15, 30, 45, 48, 63, 78]
+    table = frame_table(out / VIDEO.format(0))
+    assert np.flatnonzero(table.keyframe).tolist() == [0, 15, 30, 45, 48, 63, 78]
+    assert not table.reordered
+
+
+def test_a_gap_is_told_and_the_export_is_sound(episodes: list[Episode], gappy: Episode, tmp_path: Path) -> None:
+    report = export([episodes[0], gappy], tmp_path / "out", format="lerobot-v3", robot=ROBOT)
+    assert any("8 rows lie in gaps of the camera" in loss for loss in report.losses)
+    assert report.frames == 88
+    assert validate(report.path) == []
 
 
 def test_resampling_is_told_and_sound(episodes: list[Episode], tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,33 @@ def test_workers_read_the_right_pictures_after_the_parent_has_read(dataset: Path
             seen += 1
         assert barcode(windows[seen % 20][IMAGE][1]) == number(windows[seen % 20])  # the parent reads on meanwhile
     assert seen == len(windows)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_opens_its_own_video(dataset: Path) -> None:
+    """A decoder inherited by fork shares its place in the file with the parent: LeRobot failed so with "Could not push packet"."""
+    windows = WindowDataset(dataset)
+    assert barcode(windows[0][IMAGE][0]) == number(windows[0])
+    inherited = set(map(id, windows._readers.values()))
+
+    def read_in_child() -> None:
+        item = windows[5]
+        own = [reader for (pid, _), reader in windows._readers.items() if pid == os.getpid()]
+        assert barcode(item[IMAGE][0]) == number(item)
+        assert [id(reader) in inherited for reader in own] == [False]
+
+    child = start("fork").Process(target=read_in_child)
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+
+
+def test_a_gap_is_in_no_window(gappy: Episode, tmp_path: Path) -> None:
+    out = export([gappy], tmp_path / "out", format="lerobot-v3", robot=ROBOT).path
+    windows = WindowDataset(out, Window(action_steps=4, images=False))
+    frames = [windows[i]["frame_index"] for i in range(len(windows))]
+    # The action of a row is the state of the next: rows 20..27 lead into the gap, the four rows before them too.
+    assert frames == [*range(0, 6), 14, 15, 16, *range(29, 37)]
 
 
 def test_few_videos_stay_open_and_all_can_be_read(episodes: list[Episode], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

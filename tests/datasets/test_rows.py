@@ -75,6 +75,16 @@ def test_half_the_rate_keeps_pictures_and_numbers_together(episodes: list[Episod
     np.testing.assert_array_equal(half.capture_time_ns, full.capture_time_ns[::2])
 
 
+def test_rows_in_a_gap_of_the_camera_are_not_valid_though_the_hand_was_seen_around_it(gappy: Episode) -> None:
+    rows = episode_rows(gappy, ROBOT)
+    right = rows.sides["right"]
+    assert (len(rows), rows.n_source) == (40, 30)
+    np.testing.assert_array_equal(np.flatnonzero(~rows.grid.covered), np.arange(21, 29))
+    assert not right.valid[21:29].any()
+    assert right.valid[[20, 29]].all()
+    np.testing.assert_array_equal(right.state[21:29], np.tile(right.state[20], (8, 1)))
+
+
 def test_world_poses_can_be_had_in_the_camera(episodes: list[Episode]) -> None:
     episode = episodes[0]
     hands, actions = read_hands(episode.hands_path), read_actions(episode.actions_path(ROBOT))
