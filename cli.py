@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -18,6 +18,8 @@ app = typer.Typer(name="firsthand", no_args_is_help=True, add_completion=False, 
                   help="Record people doing real tasks from their own point of view; get robot training data that can be trusted.")
 models = typer.Typer(no_args_is_help=True, help="The hand model that tracking needs.")
 app.add_typer(models, name="models")
+
+Reference = Literal["world", "camera"]
 
 INTERRUPTED = 130
 """What Typer exits with on Ctrl-C."""
@@ -154,6 +156,7 @@ def export(library: LibraryPath, to: Annotated[Path, typer.Argument(metavar="OUT
            robot: Annotated[str, typer.Option("--robot", help="Whose actions to export.")],
            format: Annotated[str, typer.Option("--format", help="Training format.")] = "lerobot-v3",
            fps: Annotated[int | None, typer.Option(min=1, help="Frames a second; the camera's own rate if not given.")] = None,
+           frame: Annotated[Reference | None, typer.Option(help="What poses refer to; as the hands were found if not given.")] = None,
            as_json: AsJson = False) -> None:
     """Write a training dataset, whole or not at all, with a report of what the format could not hold."""
     from firsthand.capture.library import find_episodes
@@ -161,11 +164,12 @@ def export(library: LibraryPath, to: Annotated[Path, typer.Argument(metavar="OUT
 
     with bars() as bar:
         progress = partial(bar, f"export {format}")
-        report = run(find_episodes(library), to, format=format, robot=robot, fps=fps, progress=progress)
+        report = run(find_episodes(library), to, format=format, robot=robot, fps=fps, frame=frame, progress=progress)
     if as_json:
         show_json(report.to_json())
         return
-    out.print(f"{to}: {report.frames} frames of {report.episodes} episode{'s' * (report.episodes != 1)} as {report.format}", highlight=False)
+    counted = f"{report.frames} frames of {report.episodes} episode{'s' * (report.episodes != 1)}"
+    out.print(f"{to}: {counted} as {report.format}", highlight=False, soft_wrap=True)
     for episode, reason in report.left_out:
         out.print(f"[yellow]left out[/] {episode}: {_plain(reason)}", highlight=False, soft_wrap=True)
     for loss in report.losses:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from firsthand.annotate.catalog import EpisodeRow, Filter, browse
 from firsthand.annotate.desk import Desk
+from firsthand.annotate.labels import REJECTED
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.library import Episode
 from firsthand.capture.plugins import names
@@ -19,7 +20,6 @@ WHICH: dict[str, Callable[[EpisodeRow], bool]] = {
     "submitted and successful": lambda row: row.state == "submitted" and row.success is True,
 }
 """What to call a choice of episodes, and whether one is in it. An episode flagged ``rejected`` never is."""
-REJECTED = "rejected"
 
 
 class Report(Protocol):

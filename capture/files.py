@@ -52,8 +52,9 @@ class Provenance:
         return cls(json.loads(group.attrs["inputs"]), json.loads(group.attrs["parameters"]), str(group.attrs["stage"]))
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Have a file's content, or a folder's entries, on disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -67,10 +68,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
-        with part.open("rb") as stream:
-            os.fsync(stream.fileno())
+        _sync(part)
         os.replace(part, path)
-        _sync_folder(path.parent)
+        _sync(path.parent)
     except OSError as error:
         raise FirsthandError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
@@ -92,8 +92,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
         except OSError as error:
             raise FirsthandError(f"cannot write to {path.parent}: {error.strerror or error}") from error
         yield part
+        for file in filter(Path.is_file, part.rglob("*")):
+            _sync(file)
         os.replace(part, path)
-        _sync_folder(path.parent)
+        _sync(path.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

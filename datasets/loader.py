@@ -33,7 +33,8 @@ class WindowDataset:
     Works in forked and spawned workers: each process opens its own videos.
     """
 
-    def __init__(self, path: Path, window: Window | None = None, *, episodes: Sequence[int] | None = None) -> None:
+    def __init__(self, path: Path | str, window: Window | None = None, *, episodes: Sequence[int] | None = None) -> None:
+        path = Path(path)
         if not recognises(path):
             raise FirsthandError(f"{path} is not a LeRobot v3.0 dataset; make one with 'firsthand export LIBRARY OUT --format lerobot-v3'")
         self.path = path

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from firsthand.annotate.labels import REJECTED
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.library import Episode
 from firsthand.datasets.columns import Columns
@@ -50,8 +51,9 @@ def select(episodes: Sequence[Episode], robot: str, *, fps: int | None = None, f
            progress: Progress | None = None) -> Selection:
     """Look at every episode once and settle what they share; nothing is written. Progress is in episodes.
 
-    Episodes without any valid action are left out. Raises `FirsthandError` when nothing remains, when an episode lacks a file,
-    or when episodes differ in rate, frame of reference, joints or picture size and cannot stand in one dataset.
+    Episodes without any valid action, and those an annotator rejected, are left out. Raises `FirsthandError` when nothing remains,
+    when an episode lacks a file, or when episodes differ in rate, frame of reference, joints or picture size and cannot stand in
+    one dataset.
     """
     if fps is not None and fps < 1:
         raise FirsthandError(f"fps must be a whole number from 1 on, got {fps}")
@@ -61,7 +63,9 @@ def select(episodes: Sequence[Episode], robot: str, *, fps: int | None = None, f
     tally = dict.fromkeys(("rows", "repeated", "dropped", "gap", "no task", "recorded task", *ORDER), 0)
     for done, episode in enumerate(episodes):
         rows = episode_rows(episode, robot, fps, frame)
-        if rows.sides:
+        if rows.annotation and REJECTED in rows.annotation.flags:
+            left_out.append((episode.id, "an annotator rejected it"))
+        elif rows.sides:
             kept.append((episode, len(rows)))
             _count(tally, rows)
             for what, value in _facts(episode, rows).items():
@@ -72,7 +76,7 @@ def select(episodes: Sequence[Episode], robot: str, *, fps: int | None = None, f
             progress(done + 1, len(episodes))
     if not kept:
         why = f" ({left_out[0][0]}: {left_out[0][1]})" if left_out else ""
-        raise FirsthandError(f"nothing to export: none of {len(episodes)} episodes has a valid action for {robot}{why}")
+        raise FirsthandError(f"nothing to export: none of {len(episodes)} episodes can be{why}")
     common = {what: _agreed(what, values) for what, values in shared.items()}
     width_px, height_px = common["picture size"]
     columns = Columns({side: common[f"{side} joints"] for side in ORDER if f"{side} joints" in common})

@@ -1,6 +1,9 @@
 """Shared fixtures: a tiny library made without cameras, trackers or models, so that each layer can be tested alone."""
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -103,3 +106,26 @@ def long_library(tmp_path: Path) -> Path:
     with new_session(tmp_path / "library", "long", wearer="w02") as session:
         make_episode(session, 0, 1500)
     return tmp_path / "library"
+
+
+@pytest.fixture(scope="session")
+def firsthand() -> Callable[..., str]:
+    """Run the command in a process of its own; it must succeed. Returns what it printed."""
+
+    def run(*arguments: object) -> str:
+        done = subprocess.run([sys.executable, "-m", "firsthand.cli", *map(str, arguments)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def real_library(shared: Path, firsthand: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real video of a real right hand, 621 frames, imported and processed for both robots."""
+    video, library = shared / "data" / "media" / "hands" / "human_hand_video.mp4", tmp_path_factory.mktemp("real") / "library"
+    if not video.exists():
+        pytest.skip(f"{video} is not there")
+    firsthand("import", video, "--into", library, "--task", "show every finger")
+    firsthand("process", library, "--robot", "panda_gripper", "--robot", "allegro_right")
+    return library

@@ -16,8 +16,8 @@ from firsthand.capture.recording_writer import RecordingWriter
 from firsthand.capture.stream import Sample, StreamSpec
 from firsthand.capture.summary import check_recording, summarise
 
-GLOVE = StreamSpec("glove-right", "numeric", "glove", names=("index_mcp_flex", "thumb_mcp_flex"), units=("rad", "rad"), rate_hz=120, side="right",
-                   extra={"serial": "G7"})
+GLOVE = StreamSpec("glove-right", "numeric", "glove", names=("index_mcp_flex", "thumb_mcp_flex"), units=("rad", "rad"), rate_hz=120,
+                   side="right", extra={"serial": "G7"})
 CAMERA = StreamSpec("head", "encoded", "camera", encoding="jpeg", rate_hz=30, width_px=32, height_px=24)
 DEPTH = StreamSpec("depth", "encoded", "depth", encoding="png", about="head", extra={"depth_unit_m": 0.001})
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from firsthand.annotate.annotation import Annotation, write_annotation
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.files import sha256
 from firsthand.capture.library import Episode
@@ -174,7 +175,7 @@ def test_what_cannot_be_exported_is_refused_in_one_sentence(episodes: list[Episo
     assert "exists already" in refused(episodes, out)
     for episode in episodes:
         edit_actions(episode, lambda track: {"valid": np.zeros(len(track.t_ns), bool)})
-    assert "nothing to export: none of 2 episodes has a valid action" in refused(episodes, tmp_path / "none")
+    assert "nothing to export: none of 2 episodes can be" in refused(episodes, tmp_path / "none")
 
 
 def test_episodes_that_differ_in_joints_or_frame_are_refused_by_name(episodes: list[Episode], tmp_path: Path, edit_actions: Any) -> None:
@@ -191,3 +192,12 @@ def test_episodes_that_differ_in_joints_or_frame_are_refused_by_name(episodes: l
 def test_a_folder_that_is_no_dataset_is_said_to_be_none(tmp_path: Path) -> None:
     with pytest.raises(FirsthandError, match=r"not a dataset of a known format \(there are: lerobot-v3"):
         validate(tmp_path)
+
+
+def test_what_an_annotator_rejected_is_left_out(episodes: list[Episode], tmp_path: Path) -> None:
+    write_annotation(episodes[1].annotations_path, Annotation(40, "fill the bowl", flags=("rejected",)))
+    report = export(episodes, tmp_path / "out", format="lerobot-v3", robot=ROBOT)
+    assert report.episodes == 1 and report.left_out == ((episodes[1].id, "an annotator rejected it"),)
+    with pytest.raises(FirsthandError, match="nothing to export"):
+        export(episodes[1:], tmp_path / "none", format="lerobot-v3", robot=ROBOT)
+    assert not (tmp_path / "none").exists()

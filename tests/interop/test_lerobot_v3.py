@@ -1,10 +1,7 @@
 """Our LeRobot v3.0 exports in the real LeRobot. Deselected by default; `make interop` runs it.
-
-FIRSTHAND_INTEROP_DATASETS may name more exports (separated as in PATH) to put through the same reader.
 """
 
 import json
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,14 +11,15 @@ import numpy as np
 import pytest
 
 from firsthand.annotate.annotation import Annotation, Segment, write_annotation
-from firsthand.capture.library import find_episodes
+from firsthand.capture.library import find_episodes, new_session
+from firsthand.capture.recorder import record
+from firsthand.capture.synthetic.wearer import Wearer
 from firsthand.datasets.formats import export
 from firsthand.datasets.video_writer import VideoOptions
 
 pytestmark = pytest.mark.interop
 
 HERE = Path(__file__).parent
-MORE = [path for path in os.environ.get("FIRSTHAND_INTEROP_DATASETS", "").split(os.pathsep) if path]
 READER = "checks/readers/read_lerobot_v30.py"
 
 
@@ -52,12 +50,25 @@ def test_the_acceptance_reader_takes_the_export(shared: Path, dataset: Path, in_
     assert (found["episodes"], found["frames"], found["frames_compared"], found["warnings"]) == (2, 88, 88, [])
 
 
-@pytest.mark.parametrize("path", MORE)
-def test_the_acceptance_reader_takes_other_exports(shared: Path, path: str, in_lerobot: Callable[..., str]) -> None:
-    found = report(in_lerobot(shared / READER, path))
+@pytest.mark.parametrize("robot", ["panda_gripper", "allegro_right"])
+def test_the_acceptance_reader_takes_a_real_video(shared: Path, real_library: Path, robot: str, tmp_path: Path,
+                                                  firsthand: Callable[..., str], in_lerobot: Callable[..., str]) -> None:
+    firsthand("export", real_library, tmp_path / "out", "--format", "lerobot-v3", "--robot", robot)
+    found = report(in_lerobot(shared / READER, str(tmp_path / "out")))
     assert found["ok"]
-    assert found["frames_compared"] == found["frames"]
-    print(json.dumps(found))
+    assert (found["episodes"], found["frames"], found["frames_compared"], found["warnings"]) == (1, 621, 621, [])
+
+
+def test_the_acceptance_reader_takes_two_hands_in_the_world(shared: Path, tmp_path: Path, firsthand: Callable[..., str],
+                                                            in_lerobot: Callable[..., str]) -> None:
+    wearer = Wearer(seed=1, task="fold", duration_s=3, fps=15)
+    with new_session(tmp_path / "library", "fold") as session:
+        record(wearer.drivers(), session / "000" / "recording.h5", task=wearer.task.instruction)
+    firsthand("process", tmp_path / "library", "--robot", "panda_gripper")
+    firsthand("export", tmp_path / "library", tmp_path / "out", "--format", "lerobot-v3", "--robot", "panda_gripper")
+    found = report(in_lerobot(shared / READER, str(tmp_path / "out")))
+    assert found["ok"] and found["frames_compared"] == found["frames"] == 45
+    assert found["features"]["observation.state"] == ["float32", [20]] and found["tasks"] == [wearer.task.instruction]
 
 
 def test_the_page_opens_the_export_in_lerobot_as_it_says(dataset: Path, tmp_path: Path, in_lerobot: Callable[..., str]) -> None:
