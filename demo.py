@@ -151,6 +151,7 @@ def show(result: Demo, out: Console) -> None:
         mark = "" if f.goal is None else "[green]met[/]" if f.ok else "[red]missed[/]"
         table.add_row(f.name, f"{f.value:.4g} {f.unit}", goal, mark)
     out.print(table)
+    out.print("labels: the automatic suggestions, taken as they are and signed 'demo'; a person would review them first", highlight=False)
     out.print(f"torch loader: {result.loaded}", highlight=False, soft_wrap=True)
     for what, where in result.places.items():
         out.print(f"{what:>26}  {where}", highlight=False, soft_wrap=True)
