@@ -1,18 +1,26 @@
 """The ``firsthand`` command: composition only. Each sub-command imports its layer when it is called."""
 
 import json
+import os
+import re
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from firsthand.capture.errors import FirsthandError
+from firsthand.capture.errors import DamagedError, FirsthandError
+
+if TYPE_CHECKING:
+    from firsthand.pipeline import Processed
 
 app = typer.Typer(name="firsthand", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Record people doing real tasks from their own point of view; get robot training data that can be trusted.")
@@ -24,7 +32,9 @@ Reference = Literal["world", "camera"]
 INTERRUPTED = 130
 """What Typer exits with on Ctrl-C."""
 
-out, err = Console(), Console(stderr=True)
+STOPPED = "stopped; nothing half-written was left, and the same command goes on where it stopped"
+
+out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 
 LibraryPath = Annotated[Path, typer.Argument(metavar="LIBRARY", help="The library's folder; a session's or an episode's will do.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -33,40 +43,59 @@ Robots = Annotated[list[str], typer.Option("--robot", help="A robot card's name 
 
 def main() -> None:
     """Run the command; faults of data and devices end with one sentence and exit code 1."""
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a file name need not be Unicode
+    for ending in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):  # a closed terminal cleans up as Ctrl-C does
+        signal.signal(ending, signal.default_int_handler)
     try:
         app()
     except FirsthandError as error:
         fail(str(error))
+    except KeyboardInterrupt:
+        fail(STOPPED)
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            fail("stopped by Ctrl-C; nothing half-written was left, and the same command goes on where it stopped")
+            fail(STOPPED)
         raise
     except OSError as error:
-        fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+        fail(f"{error.filename or 'the system'}: {os.strerror(error.errno) if error.errno else error}")
+    finally:
+        _flush()
 
 
-def fail(sentence: str) -> None:
-    """Say what went wrong on stderr and exit with 1."""
-    err.print(f"[bold red]error:[/] {_plain(sentence)}", highlight=False, soft_wrap=True)
+def fail(*sentences: str) -> NoReturn:
+    """Say what went wrong on stderr, a line each, and exit with 1."""
+    text = "\n".join(map(_plain, sentences))
+    err.print(f"[bold red]error:[/] {text}", highlight=False, soft_wrap=True)
     raise SystemExit(1)
 
 
 def _plain(text: str) -> str:
-    return text.replace("[", "\\[")
+    """A text from outside as one line that says what it is: no markup, no control characters."""
+    return escape(re.sub(r"[\x00-\x1f\x7f]", lambda found: repr(found[0])[1:-1], text))
+
+
+def _flush() -> None:
+    """Write out what is left; when nobody reads it any more, as with ``| head -1``, say nothing of it."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
 def bars() -> Iterator[Callable[[str, int, int], None]]:
     """Progress bars on stderr: yields ``(what, done, total) -> None``; one bar for each `what`."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(elapsed_when_finished=True))
-    progress = Progress(*columns, console=err)
+    what_is_done = TextColumn("{task.description}", markup=False)
+    progress = Progress(what_is_done, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(elapsed_when_finished=True), console=err)
     tasks: dict[str, Any] = {}
 
     def update(what: str, done: int, total: int) -> None:
         if not tasks:
             progress.start()
         if what not in tasks:
-            tasks[what] = progress.add_task(_plain(what), total=total)
+            tasks[what] = progress.add_task(what, total=total)
         progress.update(tasks[what], completed=done, total=total)
 
     try:
@@ -78,7 +107,7 @@ def bars() -> Iterator[Callable[[str, int, int], None]]:
 
 def show_json(document: Any) -> None:
     """Print a document as JSON on stdout, nothing else."""
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    print(json.dumps(document, indent=2))
 
 
 @app.command("import")
@@ -108,10 +137,11 @@ def import_(sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", h
         show_json({"imported": done, "faults": faults})
     else:
         for item in done:
-            what = f"{item['frames']} frames, {item['duration_s']} s" if item["new"] else "was in the library already"
+            counted = f"{item['frames']} frame{'s' * (item['frames'] != 1)}, {item['duration_s']} s"
+            what = counted if item["new"] else "was in the library already"
             out.print(f"{item['episode']}  {_plain(Path(item['source']).name)}: {what}", highlight=False, soft_wrap=True)
     if faults:
-        fail("\n".join(faults))
+        fail(*faults)
 
 
 @app.command()
@@ -125,11 +155,18 @@ def process(library: LibraryPath, robot: Robots,
     episodes = find_episodes(library)
     with bars() as bar:
         hand_model(progress=partial(bar, "hand model (once)"))
-        results = run(episodes, robot, force=force, progress=bar)
+        faults: list[str] = []
+        results = run(episodes, robot, force=force, progress=bar, faults=faults)
     if as_json:
         show_json([result.to_json() for result in results])
-        return
-    table = Table(Column("episode", overflow="fold"), "frames", "left", "right", *robot)
+    elif results:
+        _show_processed(results, robot)
+    if faults:
+        fail(*faults)
+
+
+def _show_processed(results: "list[Processed]", robot: list[str]) -> None:
+    table = Table(Column("episode", overflow="fold"), "frames", "left", "right", *map(_plain, robot))
     for result in results:
         seen = [f"{result.coverage[side]:.1%}" if side in result.coverage else "-" for side in ("left", "right")]
         driven = [" ".join(f"{side} {n}" for side, n in result.actions[name].items()) or "-" for name in robot]
@@ -155,7 +192,7 @@ def review(library: LibraryPath, port: Annotated[int, typer.Option(help="Port on
 def export(library: LibraryPath, to: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder for the dataset.")],
            robot: Annotated[str, typer.Option("--robot", help="Whose actions to export.")],
            format: Annotated[str, typer.Option("--format", help="Training format.")] = "lerobot-v3",
-           fps: Annotated[int | None, typer.Option(min=1, help="Frames a second; the camera's own rate if not given.")] = None,
+           fps: Annotated[int | None, typer.Option(min=1, max=240, help="Frames a second; the camera's own rate if not given.")] = None,
            frame: Annotated[Reference | None, typer.Option(help="What poses refer to; as the hands were found if not given.")] = None,
            as_json: AsJson = False) -> None:
     """Write a training dataset, whole or not at all, with a report of what the format could not hold."""
@@ -169,7 +206,7 @@ def export(library: LibraryPath, to: Annotated[Path, typer.Argument(metavar="OUT
         show_json(report.to_json())
         return
     counted = f"{report.frames} frames of {report.episodes} episode{'s' * (report.episodes != 1)}"
-    out.print(f"{to}: {counted} as {report.format}", highlight=False, soft_wrap=True)
+    out.print(f"{_plain(str(to))}: {counted} as {report.format}", highlight=False, soft_wrap=True)
     for episode, reason in report.left_out:
         out.print(f"[yellow]left out[/] {episode}: {_plain(reason)}", highlight=False, soft_wrap=True)
     for loss in report.losses:
@@ -187,9 +224,9 @@ def validate(path: Annotated[Path, typer.Argument(metavar="PATH", help="A record
     if as_json:
         show_json({"path": str(path), "what": what, "ok": not faults, "faults": faults})
     elif not faults:
-        out.print(f"{path}: sound ({what})", highlight=False)
+        out.print(f"{_plain(str(path))}: sound ({what})", highlight=False, soft_wrap=True)
     if faults:
-        fail("\n".join(faults))
+        fail(*faults)
 
 
 @app.command()
@@ -200,13 +237,22 @@ def info(path: Annotated[Path, typer.Argument(metavar="PATH", help="A recording,
     from firsthand.capture.summary import summarise
 
     episodes = [Episode(path.resolve().parent)] if path.name == RECORDING else find_episodes(path)
-    summaries = []
+    summaries, faults = [], []
     for episode in episodes:
-        with episode.recording() as recording:
-            summaries.append({"episode": episode.id, "robots": episode.robots(), **summarise(recording)})
+        try:
+            with episode.recording() as recording:
+                summaries.append({"episode": episode.id, "robots": episode.robots(), **summarise(recording)})
+        except DamagedError as error:
+            faults.append(f"{episode.id}: {error}")
     if as_json:
         show_json(summaries)
-        return
+    else:
+        _show_summaries(summaries)
+    if faults:
+        fail(*faults)
+
+
+def _show_summaries(summaries: list[dict[str, Any]]) -> None:
     for item in summaries:
         title = _plain(f"{item['episode']}  {item['duration_s']} s  {item['source']}  {item['task']}")
         columns = ("stream", "role", "carries", "samples", "Hz", "jitter ms", "missing", "drift ppm")
@@ -214,7 +260,7 @@ def info(path: Annotated[Path, typer.Argument(metavar="PATH", help="A recording,
         for s in item["streams"]:
             figures = [("" if s[key] is None else f"{s[key]:.2f}") for key in ("rate_hz", "jitter_ms")]
             drift = "" if s["drift_ppm"] is None else f"{s['drift_ppm']:+.1f}"
-            table.add_row(s["name"], s["role"], s["carries"], str(s["samples"]), *figures, str(s["missing"]), drift)
+            table.add_row(_plain(s["name"]), s["role"], s["carries"], str(s["samples"]), *figures, str(s["missing"]), drift)
         out.print(table)
 
 
@@ -232,7 +278,7 @@ def demo(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to
     else:
         show(result, out)
     if result.faults:
-        fail("\n".join(result.faults))
+        fail(*result.faults)
 
 
 @models.command()
@@ -242,7 +288,7 @@ def build() -> None:
 
     with bars() as bar:
         path = hand_model(progress=partial(bar, "hand model"))
-    out.print(str(path), highlight=False, soft_wrap=True)
+    out.print(_plain(str(path)), highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

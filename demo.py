@@ -101,7 +101,7 @@ def _take(library: Path, number: int, seed: int, progress: Progress) -> Episode:
     task = TASKS[number % len(TASKS)]
     name, wearer_name = f"demo {number:02d} {task}", f"synthetic{number:02d}"
     rig = {"driver": "synthetic", "seed": seed * 1000 + number, "task": task, "duration_s": DURATION_S, "fps": FPS}
-    made = next((path for path, document in sessions(library) if document["rig"] == rig), None)
+    made = next((path for path, document in sessions(library) if document.get("rig") == rig), None)
     if made:
         return Episode((made / "000").resolve())
     wearer = Wearer(seed=seed * 1000 + number, task=task, duration_s=DURATION_S, fps=FPS, skin=number % len(TONES))
@@ -152,7 +152,7 @@ def show(result: Demo, out: Console) -> None:
         table.add_row(f.name, f"{f.value:.4g} {f.unit}", goal, mark)
     out.print(table)
     out.print("labels: the automatic suggestions, taken as they are and signed 'demo'; a person would review them first", highlight=False)
-    out.print(f"torch loader: {result.loaded}", highlight=False, soft_wrap=True)
+    out.print(f"torch loader: {result.loaded}", markup=False, highlight=False, soft_wrap=True)
     for what, where in result.places.items():
-        out.print(f"{what:>26}  {where}", highlight=False, soft_wrap=True)
-    out.print(f"{'review it':>26}  firsthand review {result.places['library']}", highlight=False, soft_wrap=True)
+        out.print(f"{what:>26}  {where}", markup=False, highlight=False, soft_wrap=True)
+    out.print(f"{'review it':>26}  firsthand review {result.places['library']}", markup=False, highlight=False, soft_wrap=True)

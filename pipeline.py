@@ -1,11 +1,12 @@
 """The stages of an episode, over many episodes: hands, then actions for each robot."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from firsthand.capture.errors import DamagedError
 from firsthand.capture.library import Episode
 from firsthand.retarget.action_track import Actions
 from firsthand.retarget.actions_stage import make_actions
@@ -36,14 +37,23 @@ class Processed:
 
 
 def process(episodes: Sequence[Episode], robots: Sequence[str], *, tracker: str = "mediapipe", force: bool = False,
-            progress: Progress | None = None) -> list[Processed]:
+            progress: Progress | None = None, faults: list[str] | None = None) -> list[Processed]:
     """Bring every episode up to date. What is current already is read, not made again.
 
-    An unknown robot is refused before the first episode is touched.
+    An unknown robot is refused before the first episode is touched. With `faults`, a damaged episode is passed over and told there;
+    without, it ends the work.
     """
     for robot in robots:
         load_robot(robot)
-    return [_process_one(episode, robots, tracker, force, progress) for episode in episodes]
+    done: list[Processed] = []
+    for episode in episodes:
+        try:
+            done.append(_process_one(episode, robots, tracker, force, progress))
+        except DamagedError as error:
+            if faults is None:
+                raise
+            faults.append(f"{episode.id}: {error}")
+    return done
 
 
 def _process_one(episode: Episode, robots: Sequence[str], tracker: str, force: bool, progress: Progress | None) -> Processed:
@@ -54,7 +64,16 @@ def _process_one(episode: Episode, robots: Sequence[str], tracker: str, force: b
     hands = make_hands(episode, tracker=tracker, force=force, progress=step("hands"))
     actions = {robot: make_actions(episode, robot, force=force, progress=step(robot)) for robot in robots}
     frames = {robot: _valid_frames(made) for robot, made in actions.items()}
-    return Processed(episode, len(hands.t_ns), coverage(hands), frames, hands.findings)
+    return Processed(episode, len(hands.t_ns), coverage(hands), frames, (*hands.findings, *_idle(hands, robots, frames)))
+
+
+def _idle(hands: Hands, robots: Sequence[str], frames: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """A sentence for each robot that has nothing to do although a hand was seen."""
+    for robot in robots:
+        if hands.tracks and not any(frames[robot].values()):
+            side, seen = load_robot(robot).side, " and ".join(f"the {side} hand" for side in hands.tracks)
+            why = f"it follows the {side} hand and only {seen} was seen" if side not in ("any", *hands.tracks) else "no pose could be had"
+            yield f"{robot} has no action in any frame: {why}"
 
 
 def coverage(hands: Hands) -> dict[str, float]:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from firsthand.capture.errors import FirsthandError
+from firsthand.capture.errors import DamagedError, FirsthandError
 from firsthand.capture.files import write_json
 
 FORMAT = "firsthand.annotations"
+RESTORE = "restore it from the review store, or delete it"
 TIERS = ("task", "subtask", "left", "right")
 """Rows of the timeline. Spans of one tier are sorted and do not overlap."""
 
@@ -71,7 +72,7 @@ class Annotation:
             tiers = {tier: tuple(Segment(**span) for span in spans) for tier, spans in document["tiers"].items()}
             said = (str(episode["instruction"]), episode["success"], episode["grade"], tuple(episode["flags"]))
             return cls(int(document["n_frames"]), *said, tiers, str(document["author"]), int(document["version"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FirsthandError(f"not an annotation document: {type(error).__name__} {error}") from error
 
 
@@ -81,11 +82,14 @@ def read_annotation(path: Path) -> Annotation | None:
         return None
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise FirsthandError(f"{path} is not JSON ({error}); restore it from the review store, or delete it") from error
-    if document.get("format") != FORMAT:
-        raise FirsthandError(f"{path} is not a {FORMAT} file")
-    return Annotation.from_json(document)
+    except (OSError, ValueError) as error:
+        raise DamagedError(f"{path} is not JSON ({error}); {RESTORE}") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise DamagedError(f"{path} is not a {FORMAT} file; {RESTORE}")
+    try:
+        return Annotation.from_json(document)
+    except FirsthandError as error:
+        raise DamagedError(f"{path}: {error}; {RESTORE}") from error
 
 
 def write_annotation(path: Path, annotation: Annotation) -> None:

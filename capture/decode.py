@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from firsthand.capture.errors import FirsthandError
+from firsthand.capture.errors import DamagedError
 from firsthand.capture.stream import KEYFRAME
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 STILL = ("jpeg", "png")
 COUNTERCLOCKWISE = {90: "ROTATE_90_COUNTERCLOCKWISE", 180: "ROTATE_180", 270: "ROTATE_90_CLOCKWISE"}
 """Turn in degrees -> the name OpenCV has for it."""
+
+DECODERS = {"av1": "libdav1d"}
+"""Encoding -> FFmpeg's decoder, where the one of the same name only drives graphics cards."""
 
 
 def decode_images(stream: "Stream", start: int, stop: int) -> Iterator[npt.NDArray[np.uint8]]:
@@ -33,7 +36,7 @@ def decode_depth(payload: bytes, unit_m: float) -> npt.NDArray[np.float32]:
 
     raw = cv2.imdecode(np.frombuffer(payload, np.uint8), cv2.IMREAD_UNCHANGED)
     if raw is None or raw.dtype != np.uint16:
-        raise FirsthandError("a depth image is not a 16-bit PNG")
+        raise DamagedError("a depth image is not a 16-bit PNG")
     depth = raw.astype(np.float32) * np.float32(unit_m)
     depth[raw == 0] = np.nan
     return depth
@@ -45,7 +48,7 @@ def _stills(stream: "Stream", start: int, stop: int) -> Iterator[npt.NDArray[np.
     for i in range(start, stop):
         picture = cv2.imdecode(np.frombuffer(stream.payload(i), np.uint8), cv2.IMREAD_COLOR)
         if picture is None:
-            raise FirsthandError(f"stream {stream.spec.name}: image {i} does not decode")
+            raise DamagedError(f"{stream.path}, stream {stream.spec.name}: image {i} does not decode")
         yield picture  # type: ignore[misc]
 
 
@@ -68,14 +71,14 @@ def _video(stream: "Stream", start: int, stop: int) -> Iterator[npt.NDArray[np.u
         wanted += 1
         if wanted >= stop:
             return
-    raise FirsthandError(f"stream {stream.spec.name}: frame {wanted} of {len(stream)} does not decode")
+    raise DamagedError(f"{stream.path}, stream {stream.spec.name}: frame {wanted} of {len(stream)} does not decode")
 
 
 def _frames(stream: "Stream", first: int) -> Iterator[tuple[int, Any]]:
     import av
     from av.error import FFmpegError
 
-    codec: Any = av.CodecContext.create(stream.spec.encoding, "r")
+    codec: Any = av.CodecContext.create(DECODERS.get(stream.spec.encoding, stream.spec.encoding), "r")
     codec.extradata = stream.spec.extradata or None
     codec.thread_type = "AUTO"
     if stream.spec.width_px and stream.spec.height_px:  # a container may crop what the codec pads
@@ -89,4 +92,4 @@ def _frames(stream: "Stream", first: int) -> Iterator[tuple[int, Any]]:
         for frame in codec.decode(None):
             yield int(frame.pts), frame
     except FFmpegError as error:
-        raise FirsthandError(f"stream {stream.spec.name}: the video does not decode ({error.strerror})") from error
+        raise DamagedError(f"{stream.path}, stream {stream.spec.name}: the video does not decode ({error.strerror})") from error

@@ -11,6 +11,10 @@ class FirsthandError(Exception):
     """
 
 
+class DamagedError(FirsthandError):
+    """One file's content is at fault, not the machine or the request: work on other files can go on."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> FirsthandError:
     """The error for a name that is not in a list, naming the near ones and then all."""
     names = sorted(known)

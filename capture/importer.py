@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from firsthand.capture.errors import FirsthandError
-from firsthand.capture.files import sha256
+from firsthand.capture.files import need_space, only_one, reason, sha256
 from firsthand.capture.library import Episode, imported, new_session
 from firsthand.capture.plugins import find
 
@@ -16,6 +16,9 @@ IMPORTERS: dict[str, str] = {
 
 SUFFIXES: dict[str, str] = dict.fromkeys((".mp4", ".mov", ".mkv", ".m4v", ".webm", ".avi"), "video")
 """File ending -> importer, where the ending tells."""
+
+MARGIN_BYTES = 2**20
+"""What a recording takes besides the packets."""
 
 
 class Importer(Protocol):
@@ -42,10 +45,27 @@ def import_file(source: Path, library: Path, *, task: str = "", wearer: str = "w
     if library.exists() and not library.is_dir():
         raise FirsthandError(f"cannot write to {library}: it is a file; a library is a folder")
     read: Importer = find("importers", IMPORTERS, name)
-    content = sha256(source)
-    known = imported(library).get(content)
-    if known:
-        return Episode((library / known / "000").resolve()), False
-    with new_session(library, source.stem, wearer=wearer, tasks=(task,) if task else (), inputs={source.name: content}) as session:
-        read(source, Episode(session / "000").recording_path, task=task, hfov_deg=hfov_deg, content=content, progress=progress)
-    return Episode((library / imported(library)[content] / "000").resolve()), True
+    try:
+        content = sha256(source)
+    except OSError as error:
+        raise FirsthandError(f"cannot read {source}: {reason(error)}") from error
+    try:
+        library.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FirsthandError(f"cannot write to {library}: {reason(error)}") from error
+    with only_one(library):
+        if known := _episode_of(library, content):
+            return known, False
+        need_space(library, source.stat().st_size * 102 // 100 + MARGIN_BYTES)
+        with new_session(library, source.stem, wearer=wearer, tasks=(task,) if task else (), inputs={source.name: content}) as session:
+            read(source, Episode(session / "000").recording_path, task=task, hfov_deg=hfov_deg, content=content, progress=progress)
+        made = _episode_of(library, content)
+    if made is None:
+        raise FirsthandError(f"{library} lost what was just imported from {source}; import it again")
+    return made, True
+
+
+def _episode_of(library: Path, content: str) -> Episode | None:
+    """The episode that was imported from a file of this content, if it is still there."""
+    found = (Episode((library / session / "000").resolve()) for session in imported(library).get(content, ()))
+    return next((episode for episode in found if episode.recording_path.exists()), None)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from firsthand.capture.errors import FirsthandError
+from firsthand.capture.errors import DamagedError, FirsthandError
 from firsthand.capture.files import code_version, whole_folder, write_json
 from firsthand.capture.recording import Recording
 
@@ -68,11 +68,18 @@ class Episode:
 
     def session(self) -> dict[str, Any]:
         """The session's document."""
-        try:
-            document: dict[str, Any] = json.loads((self.path.parent / SESSION).read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError) as error:
-            raise FirsthandError(f"{self.path.parent / SESSION} is missing or no JSON; every session needs one") from error
-        return document
+        return read_session(self.path.parent)
+
+
+def read_session(folder: Path) -> dict[str, Any]:
+    """The document of a session's folder. Raises `DamagedError` when it is missing or no session's."""
+    try:
+        document = json.loads((folder / SESSION).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedError(f"{folder / SESSION} is missing or no JSON; every session needs one: restore it from a copy") from error
+    if not isinstance(document, dict) or not all(isinstance(document.get(name, {}), dict) for name in ("inputs", "rig")):
+        raise DamagedError(f"{folder / SESSION} is not the document of a session; restore it from a copy")
+    return document
 
 
 def find_episodes(path: Path) -> list[Episode]:
@@ -117,9 +124,13 @@ def new_session(library: Path, name: str, *, wearer: str = "w00", tasks: tuple[s
 def sessions(library: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """The sessions of a library: folder and document, in order. One still being made, which has a hidden name, is passed over."""
     for path in sorted(library.glob(f"[!.]*/{SESSION}")):
-        yield path.parent, json.loads(path.read_text(encoding="utf-8"))
+        yield path.parent, read_session(path.parent)
 
 
-def imported(library: Path) -> dict[str, str]:
-    """Content hash -> session of every file that was imported into a library."""
-    return {content: path.name for path, document in sessions(library) for content in document.get("inputs", {}).values()}
+def imported(library: Path) -> dict[str, list[str]]:
+    """Content hash -> sessions of every file that was imported into a library."""
+    found: dict[str, list[str]] = {}
+    for path, document in sessions(library):
+        for content in document.get("inputs", {}).values():
+            found.setdefault(content, []).append(path.name)
+    return found

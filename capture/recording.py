@@ -14,10 +14,12 @@ import numpy.typing as npt
 from firsthand.capture.calibration import Calibration, CameraCalibration
 from firsthand.capture.clock import Clock, Nanoseconds
 from firsthand.capture.decode import decode_depth, decode_images
-from firsthand.capture.errors import FirsthandError, unknown
-from firsthand.capture.files import Provenance
+from firsthand.capture.errors import DamagedError, unknown
+from firsthand.capture.files import Provenance, reading_inside
 from firsthand.capture.layout import FORMAT, GAPS, MARKERS, VERSION, checksum
 from firsthand.capture.stream import DISCARD, Role, StreamSpec
+
+RESTORE = "restore it from a copy, or remove its episode"
 
 
 class Recording:
@@ -29,29 +31,37 @@ class Recording:
             self._file = h5py.File(path, "r")
         except OSError as error:
             what = "no such file" if not path.exists() else "not an HDF5 file, or cut off"
-            raise FirsthandError(f"cannot open {path} as a recording: {what}") from error
+            raise DamagedError(f"cannot open {path} as a recording: {what}") from error
+        try:
+            with reading_inside(path, RESTORE):
+                self._read_head()
+        except DamagedError:
+            self._file.close()
+            raise
+
+    def _read_head(self) -> None:
         attrs = self._file.attrs
         if attrs.get("format") != FORMAT:
-            self._file.close()
-            raise FirsthandError(f"{path} is HDF5 but not a firsthand recording (its 'format' attribute is not {FORMAT!r})")
+            raise DamagedError(f"{self.path} is HDF5 but not a firsthand recording (its 'format' attribute is not {FORMAT!r})")
         if int(attrs["version"]) > VERSION:
-            self._file.close()
-            raise FirsthandError(f"{path} is a recording of version {attrs['version']}; this firsthand reads up to {VERSION}: upgrade it")
+            raise DamagedError(f"{self.path} is of version {attrs['version']}; this firsthand reads recordings up to {VERSION}: upgrade it")
         self.task = str(attrs["task"])
         """What the wearer was asked to do; empty where nobody said."""
         self.source = str(attrs["source"])
         """Where on the data ladder it comes from: teleop, wearable, egocentric, fleet or simulation."""
-        self.streams: Mapping[str, Stream] = {name: Stream(self._file["streams"][name]) for name in self._file["streams"]}
+        self.streams: Mapping[str, Stream] = {name: Stream(self._file["streams"][name], self.path) for name in self._file["streams"]}
 
     @cached_property
     def calibration(self) -> Calibration:
         """The calibration stored with the recording."""
-        return Calibration({name: CameraCalibration.read(group) for name, group in self._file["calibration"].items()})
+        with reading_inside(self.path, RESTORE):
+            return Calibration({name: CameraCalibration.read(group) for name, group in self._file["calibration"].items()})
 
     @cached_property
     def provenance(self) -> Provenance:
         """What the recording was made from."""
-        return Provenance.read(self._file["provenance"])
+        with reading_inside(self.path, RESTORE):
+            return Provenance.read(self._file["provenance"])
 
     def __getitem__(self, name: str) -> "Stream":
         if name not in self.streams:
@@ -66,7 +76,7 @@ class Recording:
         """The reference camera: ``head`` if there is one, else the first. Raises `FirsthandError` when there is none."""
         cameras = self.role("camera")
         if not cameras:
-            raise FirsthandError(f"{self.path} has no camera images")
+            raise DamagedError(f"{self.path} has no camera images")
         return next((s for s in cameras if s.spec.name == "head"), cameras[0])
 
     def events(self, name: str) -> list[tuple[int, dict[str, Any]]]:
@@ -104,14 +114,17 @@ class Recording:
 class Stream:
     """One stream of an open recording. Arrays are in presentation order; (N,) samples."""
 
-    def __init__(self, group: Any) -> None:
+    def __init__(self, group: Any, path: Path) -> None:
         self._group = group
+        self.path = path
+        """The recording it is in."""
         self.spec = read_spec(group)
 
     @cached_property
     def rows(self) -> npt.NDArray[np.void]:
         """The index as stored, in the order written (decoding order for a video codec)."""
-        rows: npt.NDArray[np.void] = self._group["index"][()]
+        with reading_inside(self.path, RESTORE):
+            rows: npt.NDArray[np.void] = self._group["index"][()]
         rows.setflags(write=False)
         return rows
 
@@ -144,7 +157,8 @@ class Stream:
     @cached_property
     def clock(self) -> Clock:
         """The mapping from device to session time."""
-        return Clock.read(self._group["clock"])
+        with reading_inside(self.path, RESTORE):
+            return Clock.read(self._group["clock"])
 
     @cached_property
     def t_ns(self) -> Nanoseconds:
@@ -154,7 +168,8 @@ class Stream:
     @cached_property
     def values(self) -> npt.NDArray[np.float64]:
         """The numbers of a numeric stream, shape (N, C)."""
-        values: npt.NDArray[np.float64] = self._group["values"][()]
+        with reading_inside(self.path, RESTORE):
+            values: npt.NDArray[np.float64] = self._group["values"][()]
         return values[self.order]
 
     def payload(self, i: int) -> bytes:
@@ -164,7 +179,8 @@ class Stream:
     def row_payload(self, row: int) -> bytes:
         """The encoded bytes of a row as stored."""
         entry = self.rows[row]
-        return bytes(self._group["heap"][int(entry["offset"]) : int(entry["offset"]) + int(entry["size"])])
+        with reading_inside(self.path, RESTORE):
+            return bytes(self._group["heap"][int(entry["offset"]) : int(entry["offset"]) + int(entry["size"])])
 
     def images(self, start: int = 0, stop: int | None = None) -> Iterator[npt.NDArray[np.uint8]]:
         """Decode the pictures from `start` up to `stop`, in order: BGR, uint8, shape (H, W, 3), upright."""

@@ -33,8 +33,8 @@ class Grid:
 
 
 def whole_rate(t_ns: npt.NDArray[np.int64]) -> int:
-    """The median rate of N >= 2 increasing times in frames a second, rounded to a whole number, at least 1."""
-    return max(1, round(1e9 / float(np.median(np.diff(t_ns)))))
+    """The median rate of N >= 2 times that never decrease in frames a second, rounded to a whole number, at least 1."""
+    return max(1, round(1e9 / float(np.median(np.diff(np.unique(t_ns)))))) if t_ns[-1] > t_ns[0] else 1
 
 
 def constant_rate(t_ns: npt.NDArray[Any], fps: int) -> Grid:

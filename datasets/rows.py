@@ -30,6 +30,10 @@ UNKNOWN_SIGMA_M = 1.0
 UNLABELLED, UNLABELLED_TASK = "unlabelled", "unlabelled task"
 
 
+class TooShortError(FirsthandError):
+    """An episode of fewer than two frames: no action follows from any of them."""
+
+
 @dataclass(frozen=True, eq=False)
 class SideRows:
     """One end effector in N rows."""
@@ -89,9 +93,9 @@ def episode_rows(episode: Episode, robot: str, fps: int | None = None, frame: Fr
         if count != len(t_ns):
             raise FirsthandError(f"{episode.id}: {name} is about {count} frames but camera {hands.camera!r} recorded {len(t_ns)}; "
                                  f"{'label the episode' if name.endswith('json') else f'run firsthand process --robot {robot}'} again")
-    if len(t_ns) < 2:
-        raise FirsthandError(f"{episode.id} has {len(t_ns)} frames; a training episode needs at least two: leave it out")
     grid = constant_rate(t_ns, fps or whole_rate(t_ns))
+    if len(grid.source) < 2:
+        raise TooShortError(f"it fills {len(grid.source)} row at {grid.fps} frames a second; a training episode needs at least two")
     sides = {side: _side(actions.tracks[side], hands, _to_frame(episode, hands, actions, frame), grid)
              for side in ORDER if side in actions.tracks}
     return Rows(hands.camera, frame or actions.frame, grid, len(t_ns), t_ns[grid.source], {s: r for s, r in sides.items() if r.valid.any()},

@@ -10,7 +10,7 @@ from firsthand.annotate.labels import REJECTED
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.library import Episode
 from firsthand.datasets.columns import Columns
-from firsthand.datasets.rows import ORDER, UNLABELLED_TASK, Frame, Rows, episode_rows
+from firsthand.datasets.rows import ORDER, UNLABELLED_TASK, Frame, Rows, TooShortError, episode_rows
 
 Progress = Callable[[int, int], None]
 
@@ -62,7 +62,11 @@ def select(episodes: Sequence[Episode], robot: str, *, fps: int | None = None, f
     shared: dict[str, dict[Any, list[str]]] = {}
     tally = dict.fromkeys(("rows", "repeated", "dropped", "gap", "no task", "recorded task", *ORDER), 0)
     for done, episode in enumerate(episodes):
-        rows = episode_rows(episode, robot, fps, frame)
+        try:
+            rows = episode_rows(episode, robot, fps, frame)
+        except TooShortError as error:
+            left_out.append((episode.id, str(error)))
+            continue
         if rows.annotation and REJECTED in rows.annotation.flags:
             left_out.append((episode.id, "an annotator rejected it"))
         elif rows.sides:

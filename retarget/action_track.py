@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
 from firsthand.capture.arrays import set_frozen
-from firsthand.capture.files import Provenance, whole_file
+from firsthand.capture.files import Provenance, whole_hdf5
 from firsthand.capture.skeleton import SIDES, Side
 from firsthand.retarget.hand_track import open_derived
 
@@ -65,7 +64,7 @@ class Actions:
 
     def write(self, path: Path) -> None:
         """Write ``actions-<robot>.h5`` whole or not at all."""
-        with whole_file(path) as part, h5py.File(part, "w", libver=("v110", "v110")) as file:
+        with whole_hdf5(path) as file:
             file.attrs.update(format="firsthand.actions", version=1, robot=self.robot, kind=self.kind, frame=self.frame)
             self.provenance.write(file.create_group("provenance"))
             for side, track in self.tracks.items():

@@ -1,6 +1,7 @@
 """Where a hand was, over time: metres, pixels, and for each joint how it is known."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,8 +12,8 @@ import numpy.typing as npt
 
 from firsthand.capture.arrays import set_frozen
 from firsthand.capture.calibration import CameraCalibration
-from firsthand.capture.errors import FirsthandError
-from firsthand.capture.files import Provenance, whole_file
+from firsthand.capture.errors import DamagedError
+from firsthand.capture.files import Provenance, reading_inside, whole_hdf5
 from firsthand.capture.skeleton import SIDES, Side
 
 Floats = npt.NDArray[np.float64]
@@ -103,7 +104,7 @@ class Hands:
 
     def write(self, path: Path) -> None:
         """Write ``hands.h5`` whole or not at all."""
-        with whole_file(path) as part, h5py.File(part, "w", libver=("v110", "v110")) as file:
+        with whole_hdf5(path) as file:
             file.attrs.update(format="firsthand.hands", version=1, camera=self.camera, frame=self.frame, findings=list(self.findings),
                               provenance_codes=list(PROVENANCE), metric_codes=list(METRIC))
             self.provenance.write(file.create_group("provenance"))
@@ -133,15 +134,17 @@ def read_hands(path: Path) -> Hands:
                      Provenance.read(file["provenance"]))
 
 
-def open_derived(path: Path, wanted: str, made_by: str) -> Any:
-    """Open a derived HDF5 file and check what it is."""
+@contextmanager
+def open_derived(path: Path, wanted: str, made_by: str) -> Iterator[Any]:
+    """Open a derived HDF5 file, check what it is, and say so in one sentence when what is read inside the block is damaged."""
     if not path.exists():
-        raise FirsthandError(f"{path} is not there yet; run '{made_by}' first")
+        raise DamagedError(f"{path} is not there yet; run '{made_by}' first")
+    again = f"delete it and run '{made_by}' again"
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise FirsthandError(f"cannot read {path}: it is not HDF5, or cut off; delete it and run '{made_by}' again") from error
-    if file.attrs.get("format") != wanted:
-        file.close()
-        raise FirsthandError(f"{path} is not a {wanted} file; delete it and run '{made_by}' again")
-    return file
+        raise DamagedError(f"cannot read {path}: it is not HDF5, or cut off; {again}") from error
+    with file, reading_inside(path, again):
+        if file.attrs.get("format") != wanted:
+            raise DamagedError(f"{path} is not a {wanted} file; {again}")
+        yield file

@@ -49,10 +49,10 @@ class MediapipeTracker:
         try:
             with _quiet():
                 self._landmarker = self._exit.enter_context(vision.HandLandmarker.create_from_options(options))
+        except (RuntimeError, ValueError, FileNotFoundError) as error:  # the last one: a part is missing inside the model
+            raise FirsthandError(f"{model} is not a hand model that mediapipe can load: {error}") from error
         except OSError as error:  # its shared library is loaded here, by ctypes
             raise FirsthandError(_library_message(error)) from error
-        except (RuntimeError, ValueError) as error:
-            raise FirsthandError(f"{model} is not a hand model that mediapipe can load: {error}") from error
         self._image, self._format = mediapipe.Image, mediapipe.ImageFormat.SRGB
         return self
 

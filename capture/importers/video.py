@@ -6,14 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from firsthand.capture.calibration import Calibration, CameraCalibration
-from firsthand.capture.errors import FirsthandError
+from firsthand.capture.errors import DamagedError
 from firsthand.capture.files import Provenance
+from firsthand.capture.importers.cut_off import missing_bytes
 from firsthand.capture.recording import Recording
 from firsthand.capture.recording_writer import RecordingWriter
 from firsthand.capture.stream import DISCARD, KEYFRAME, Sample, StreamSpec
 
 STREAM = "head"
+SLACK_S = 0.1
+"""Containers round, and the last packet need not say how long it lasts."""
 AGAIN = "copy it again from the camera"
+PROBED = 16
+"""Frames at the start that are decoded to see that they can be."""
 
 
 def import_video(source: Path, recording: Path, *, task: str = "", hfov_deg: float | None = None, content: str = "",
@@ -25,24 +30,27 @@ def import_video(source: Path, recording: Path, *, task: str = "", hfov_deg: flo
     """
     import av
     from av.error import FFmpegError
+    from av.stream import Disposition
 
     if source.stat().st_size == 0:
-        raise FirsthandError(f"{source} is empty (0 bytes); {AGAIN}")
+        raise DamagedError(f"{source} is empty (0 bytes); {AGAIN}")
+    if lacking := missing_bytes(source):
+        raise DamagedError(f"cannot import {source}: it is cut off or damaged, {lacking} bytes are missing at its end; {AGAIN}")
     try:
         container: Any = av.open(str(source))
     except FFmpegError as error:
         why = "it is cut off or damaged (its index is missing)" if _looks_like_mp4(source) else "it is not a video file FFmpeg can open"
-        raise FirsthandError(f"cannot import {source}: {why}; {AGAIN}") from error
+        raise DamagedError(f"cannot import {source}: {why}; {AGAIN}") from error
     with container:
         video = container.streams.best("video")
-        if video is None:
-            raise FirsthandError(f"cannot import {source}: there is no video stream in it")
+        if video is None or video.disposition & Disposition.attached_pic:  # the cover of a piece of music
+            raise DamagedError(f"cannot import {source}: there is no video stream in it")
         try:
             first = next(container.decode(video), None)
         except FFmpegError as error:
-            raise FirsthandError(f"cannot import {source}: its first frame does not decode ({error.strerror})") from error
+            raise DamagedError(f"cannot import {source}: its first frame does not decode ({error.strerror})") from error
         if first is None:
-            raise FirsthandError(f"cannot import {source}: the video has no frames")
+            raise DamagedError(f"cannot import {source}: the video has no frames")
         container.seek(0, stream=video, any_frame=False)
         spec = _describe(video, first)
         calibration = Calibration()
@@ -56,40 +64,49 @@ def import_video(source: Path, recording: Path, *, task: str = "", hfov_deg: flo
             try:
                 _copy_packets(container, video, writer, source, progress)
             except FFmpegError as error:
-                raise FirsthandError(f"cannot import {source}: it is damaged ({error.strerror}); {AGAIN}") from error
+                raise DamagedError(f"cannot import {source}: it is damaged ({error.strerror}); {AGAIN}") from error
     with Recording(recording) as written:  # both ends decode from what was stored
         stream = written[STREAM]
         if not len(stream):
-            raise FirsthandError(f"cannot import {source}: the video has no frames")
-        for i in {0, len(stream) - 1}:
-            stream.image(i)
+            raise DamagedError(f"cannot import {source}: the video has no frames")
+        try:
+            for _ in stream.images(0, PROBED):  # several: times that do not fit the pictures show in their order
+                pass
+            stream.image(len(stream) - 1)
+        except DamagedError as error:
+            raise DamagedError(f"cannot import {source}: its pictures ({spec.encoding}) cannot be had from its packets, as it is damaged "
+                               "or keeps no times for them; convert it to an H.264 mp4") from error
 
 
 def _copy_packets(container: Any, video: Any, writer: RecordingWriter, source: Path, progress: Callable[[int, int], None] | None) -> None:
     base = Fraction(video.time_base)
-    expected, copied, end_ns = int(video.frames or 0), 0, 0
-    for packet in container.demux(video):
+    expected, copied, end_s = int(video.frames or 0), 0, 0.0
+    if "mp4" not in container.format.name:  # others count what is not there, such as a frame that repeats the last one
+        expected = 0
+    for packet in container.demux():
         if not packet.size:  # the demuxer's end mark
+            continue
+        if packet.pts is not None:
+            end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+        if packet.stream_index != video.index:
             continue
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None:
-            raise FirsthandError(f"cannot import {source}: its frames carry no presentation times; put it into an mp4 or mkv first")
+            raise DamagedError(f"cannot import {source}: its frames carry no presentation times; put it into an mp4 or mkv first")
         if packet.is_corrupt:
             place = f"frame {copied}" + f" of {expected}" * bool(expected)
-            raise FirsthandError(f"cannot import {source}: it is cut off or damaged at {place}; {AGAIN}")
+            raise DamagedError(f"cannot import {source}: it is cut off or damaged at {place}; {AGAIN}")
         pts_ns = round(Fraction(stamp) * base * 1_000_000_000)
         flags = KEYFRAME * packet.is_keyframe | DISCARD * packet.is_discard
         writer.append(Sample(STREAM, pts_ns, pts_ns, copied, bytes(packet), flags))
         copied += 1
-        end_ns = max(end_ns, pts_ns + round(Fraction(packet.duration or 0) * base * 1_000_000_000))
         if progress:
             progress(copied, max(expected, copied))
     if copied < expected:
-        raise FirsthandError(f"cannot import {source}: it is cut off, {copied} of {expected} frames are there; {AGAIN}")
-    whole_s = float((video.duration or 0) * base) or (container.duration or 0) * 1e-6
-    slack_s = 1.0 if len(container.streams) > 1 else 0.1  # sound may go on a little after the last frame
-    if not expected and whole_s - end_ns * 1e-9 > slack_s:
-        raise FirsthandError(f"cannot import {source}: it is cut off, {end_ns * 1e-9:.1f} of {whole_s:.1f} s are there; {AGAIN}")
+        raise DamagedError(f"cannot import {source}: it is cut off, {copied} of {expected} frames are there; {AGAIN}")
+    whole_s = (container.duration or 0) * 1e-6
+    if not expected and whole_s - end_s > SLACK_S:
+        raise DamagedError(f"cannot import {source}: it is cut off, {end_s:.1f} of {whole_s:.1f} s are there; {AGAIN}")
 
 
 def _describe(video: Any, first: Any) -> StreamSpec:

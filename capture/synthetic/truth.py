@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from firsthand.capture.arrays import set_frozen
 from firsthand.capture.errors import FirsthandError
-from firsthand.capture.files import whole_file
+from firsthand.capture.files import whole_hdf5
 from firsthand.capture.skeleton import SIDES, Side
 
 FORMAT = "firsthand.truth"
@@ -106,7 +106,7 @@ class Truth:
 
     def write(self, path: Path) -> None:
         """Write ``truth.h5`` whole or not at all."""
-        with whole_file(path) as part, h5py.File(part, "w", libver=("v110", "v110")) as file:
+        with whole_hdf5(path) as file:
             file.attrs.update(format=FORMAT, version=VERSION, task=self.task, instruction=self.instruction, seed=self.seed)
             file["camera/sequence"], file["camera/t_ns"], file["camera/T_world_cam"] = self.sequence, self.t_ns, self.T_world_cam
             for side, hand in self.hands.items():

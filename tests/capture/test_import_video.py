@@ -1,6 +1,9 @@
 """Importing video files: their own packets and times, or one clear sentence and nothing left behind."""
 
+import os
+import shutil
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.importer import import_file
 from firsthand.capture.library import find_episodes
+from firsthand.capture.summary import check_recording
 
 
 def make_video(path: Path, frames: int = 40, *, variable: bool = False, b_frames: int = 0, options: dict | None = None) -> list[int]:
@@ -45,6 +49,96 @@ def test_real_times_and_frames_come_through(tmp_path: Path, variable: bool, b_fr
         shades = [float(image.mean()) for image in camera.images()]
         np.testing.assert_allclose(shades, np.arange(40) * 5, atol=4)
         assert recording.task == "wave" and recording.source == "egocentric"
+
+
+@pytest.mark.parametrize(("name", "codec", "pixels"), [("clip.mp4", "libsvtav1", "yuv420p"), ("clip.mp4", "libx265", "yuv420p10le"),
+                                                       ("clip.webm", "libvpx-vp9", "yuv420p"), ("clip.avi", "mjpeg", "yuvj420p"),
+                                                       ("clip.avi", "mpeg4", "yuv420p"), ("clip.mov", "prores_ks", "yuv422p10le")])
+def test_codecs_cameras_use_come_through(tmp_path: Path, name: str, codec: str, pixels: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream(codec, rate=30)
+        stream.width, stream.height, stream.pix_fmt = 160, 96, pixels
+        for n in range(20):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((96, 160, 3), 10 * n, np.uint8), format="bgr24")))
+        container.mux(stream.encode(None))
+    episode, _ = import_file(tmp_path / name, tmp_path / "library")
+    with episode.recording() as recording:
+        shades = [float(image.mean()) for image in recording.camera().images()]
+    np.testing.assert_allclose(shades, np.arange(20) * 10, atol=6)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+def test_sound_may_go_on_after_the_last_frame(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"clip{suffix}"
+    with av.open(str(path), "w") as container:
+        video, sound = container.add_stream("libx264", rate=30), container.add_stream("aac", rate=48000, layout="mono")
+        video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+        for n in range(10):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(np.full((64, 96, 3), n, np.uint8), format="bgr24")))
+        container.mux(video.encode(None))
+        for n in range(150):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            frame.rate, frame.pts = 48000, n * 1024
+            container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+    episode, _ = import_file(path, tmp_path / "library")
+    with episode.recording() as recording:
+        assert len(recording.camera()) == 10
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(FirsthandError, match="cut off"):
+        import_file(path, tmp_path / "library")
+
+
+def test_frames_that_share_a_time_are_sound(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "clip.mkv"), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.options = {"bf": "0"}
+        base = stream.codec_context.time_base = Fraction(1, 90000)
+        for n in range(20):
+            frame = av.VideoFrame.from_ndarray(np.full((64, 96, 3), 5 * n, np.uint8), format="bgr24")
+            frame.pts, frame.time_base = 3000 * (n // 2) + n % 2, base  # Matroska keeps milliseconds
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    episode, _ = import_file(tmp_path / "clip.mkv", tmp_path / "library")
+    with episode.recording() as recording:
+        assert len(np.unique(recording.camera().t_ns)) < 20
+    assert check_recording(episode.recording_path) == []
+
+
+def test_two_at_once_make_one_session(tmp_path: Path) -> None:
+    make_video(tmp_path / "clip.mp4")
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: import_file(tmp_path / "clip.mp4", tmp_path / "library"), range(4)))
+    assert len({episode for episode, _ in made}) == 1 and sum(new for _, new in made) == 1
+
+
+def test_what_was_removed_from_a_library_can_be_imported_again(tmp_path: Path) -> None:
+    make_video(tmp_path / "clip.mp4")
+    first, _ = import_file(tmp_path / "clip.mp4", tmp_path / "library")
+    shutil.rmtree(first.path)
+    again, new = import_file(tmp_path / "clip.mp4", tmp_path / "library")
+    assert new and again.recording_path.exists()
+
+
+def test_a_file_name_need_not_be_unicode(tmp_path: Path) -> None:
+    make_video(tmp_path / "clip.mp4")
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff.mp4"))
+    try:
+        (tmp_path / "clip.mp4").rename(odd)
+    except OSError:
+        pytest.skip("this system's file names are Unicode")
+    import_file(odd, tmp_path / "library")
+    assert not import_file(odd, tmp_path / "library")[1]
+
+
+@pytest.mark.parametrize("content", [b'{"a":', b"[]", b"\xff\xfe"])
+def test_a_broken_session_is_named(tmp_path: Path, content: bytes) -> None:
+    make_video(tmp_path / "clip.mp4")
+    episode, _ = import_file(tmp_path / "clip.mp4", tmp_path / "library")
+    (episode.path.parent / "session.json").write_bytes(content)
+    with pytest.raises(FirsthandError, match=r"session\.json"):
+        import_file(tmp_path / "clip.mp4", tmp_path / "library")
 
 
 @pytest.mark.parametrize("at", [0, 1, 11, 12, 13, 25, 39])
@@ -104,6 +198,15 @@ def faststart_cut(path: Path) -> None:
     cut(path, 0.7)
 
 
+def almost_whole(path: Path) -> None:
+    make_video(path)
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def reordered_without_times(path: Path) -> None:
+    make_video(path, b_frames=2)
+
+
 def sound_only(path: Path) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=44100, layout="mono")
@@ -122,8 +225,9 @@ def no_frames(path: Path) -> None:
 
 FAULTS = {
     "clip.mp4": [(text, "not a video file"), (plain_cut, "cut off or damaged"), (faststart_cut, "cut off"), (sound_only, "no video stream"),
-                 (no_frames, "no video stream"), (Path.touch, "is empty")],
-    "clip.mkv": [(plain_cut, "cut off")],
+                 (no_frames, "no video stream"), (Path.touch, "is empty"), (almost_whole, "cut off")],
+    "clip.mkv": [(plain_cut, "cut off"), (almost_whole, "1 bytes are missing")],
+    "clip.avi": [(plain_cut, "cut off"), (almost_whole, "1 bytes are missing"), (reordered_without_times, "keeps no times")],
     "clip.txt": [(text, "no kind of file firsthand imports")],
 }
 

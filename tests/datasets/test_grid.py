@@ -46,3 +46,8 @@ def test_the_age_of_a_picture_is_positive_where_it_is_older_than_its_row() -> No
 def test_times_that_run_backwards_are_refused() -> None:
     with pytest.raises(FirsthandError, match="run backwards at frame 2"):
         constant_rate(np.array([0, 33, 20, 100], np.int64) * 1_000_000, 30)
+
+
+def test_a_rate_can_be_told_where_frames_share_a_time() -> None:
+    assert whole_rate(np.repeat(np.arange(10) * 33_333_333, 2)) == 30
+    assert whole_rate(np.zeros(3, np.int64)) == 1
