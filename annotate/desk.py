@@ -5,7 +5,6 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,7 +47,6 @@ class Desk:
         self.author = os.environ.get(AUTHOR_VARIABLE) or _user()
         self.episodes: dict[str, Episode] = {}
         self._making = threading.Lock()
-        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="proxy")
 
     def look(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Find the library's episodes as they are now."""
@@ -74,15 +72,17 @@ class Desk:
         episode, row = self.episode(id), self.row(id)
         if row.problem:
             raise FirsthandError(row.problem)
-        with self._making:
-            proxy = make_proxy(episode, progress)
+        proxy = find_proxy(episode)  # what is there must not wait for what is being made
+        if proxy is None:
+            with self._making:
+                proxy = make_proxy(episode, progress)
         return Opened(row, self.store.open_episode(episode, proxy.n_frames), proxy)
 
     def prepare(self, id: str) -> None:
-        """Make an episode ready in the background, so that opening it does not wait."""
+        """Make an episode's pictures in the background, unless others are being made, so that opening it does not wait."""
         episode = self.episode(id)
-        if not find_proxy(episode):
-            self._ahead.submit(self._prepare, episode)
+        if not find_proxy(episode) and not self._making.locked():
+            threading.Thread(target=self._prepare, args=(episode,), daemon=True).start()
 
     def _prepare(self, episode: Episode) -> None:
         with suppress(FirsthandError, OSError), self._making:  # opening it will tell
@@ -133,8 +133,16 @@ class Desk:
             | {name: f"{base}/{name}" for name in ("save", "submit")},
             "token": self.tokens.mint("write", id, self.author), "version": opened.saved.version, "state": opened.saved.state,
             "doc": document, "suggestions": self.suggestions(id), "labels": list(LABELS), "flags": list(FLAGS), "tiers": list(TIERS),
-            "next": after(self.store, id, where),
+            "next": self._next(id, where),
         }  # fmt: skip
+
+    def _next(self, id: str, where: Filter) -> dict[str, Any] | None:
+        """How the player asks for the episode after this one, ahead of time."""
+        next = after(self.store, id, where)
+        if next is None:
+            return None
+        return {"episode": next, "url": f"{PREFIX}/{next}/open", "token": self.tokens.mint("write", next, self.author),
+                "filter": vars(where)}  # fmt: skip
 
     @cached_property
     def title(self) -> str:

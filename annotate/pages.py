@@ -15,8 +15,8 @@ ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect widt
 """Drawn here: a named icon would be fetched from elsewhere as the page's favicon."""
 
 STYLE = """<style>
-[data-testid="stMainBlockContainer"] { padding: 4.4rem 1.4rem 1rem 1.4rem; max-width: none; }
-[data-testid="stHeader"] { background: #12161d; border-bottom: 1px solid #2a303b; }
+[data-testid="stMainBlockContainer"] { padding: 3.5rem 1.4rem 1rem 1.4rem; max-width: none; }
+[data-testid="stHeader"] { height: 2.9rem; min-height: 0; background: #12161d; border-bottom: 1px solid #2a303b; }
 [data-testid="stVerticalBlock"] { gap: 0.7rem; }
 h1 { font-size: 1.5rem !important; padding: 0 0 .3rem 0 !important; }
 h3 { font-size: 1.05rem !important; padding: .5rem 0 0 0 !important; }

@@ -1,18 +1,21 @@
 """Browse: every episode of the library as a line, filtered by what stands in the URL."""
 
 import math
+import textwrap
 from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
 import streamlit as st
 
-from firsthand.annotate.catalog import STATES, EpisodeRow, Filter, browse, choices, counts
+from firsthand.annotate.catalog import STATES, EpisodeRow, Filter, after, browse, choices, counts
 from firsthand.annotate.desk import PREFIX, Desk
 from firsthand.annotate.labels import FLAGS
 
 PER_PAGE = 24
 ROW_PX = 68
+FINDINGS_SHOWN = 84
+"""Letters of findings that fit a row; Review shows all."""
 STATE_WORDS = {"new": "○ new", "draft": "◐ draft", "submitted": "● submitted", "problem": "⚠ problem"}
 OUTCOME_WORDS = {True: "success", False: "fail", None: ""}
 REVIEW: Any = None
@@ -48,44 +51,47 @@ def page(desk: Desk) -> None:
         row_height=ROW_PX, height=min(len(rows), 9) * ROW_PX + 40, on_select="rerun", selection_mode="single-cell",
         column_config={
             "picture": st.column_config.ImageColumn("", width=100),
-            "task": st.column_config.TextColumn("Task", width=300),
-            "label": st.column_config.TextColumn("Label state", width=110),
-            "outcome": st.column_config.TextColumn("Outcome", width=90),
+            "task": st.column_config.TextColumn("Task", width=260),
+            "label": st.column_config.TextColumn("Label state", width=105),
+            "outcome": st.column_config.TextColumn("Outcome", width=80),
             "segments": st.column_config.NumberColumn("Segments", width=80),
-            "seconds": st.column_config.NumberColumn("Length", format="%.1f s", width=80),
-            "hands": st.column_config.ProgressColumn("Hands seen", format="percent", min_value=0, max_value=1, width=120),
-            "findings": st.column_config.TextColumn("Findings", width=230),
-            "episode": st.column_config.TextColumn("Episode", width=250),
+            "seconds": st.column_config.NumberColumn("Length", format="%.1f s", width=75),
+            "hands": st.column_config.ProgressColumn("Hands seen", format="percent", min_value=0, max_value=1, width=110),
+            "findings": st.column_config.TextColumn("Findings", width=240),
+            "episode": st.column_config.TextColumn("Episode", width=185),
         },
     )  # fmt: skip
     shown = f"{(number - 1) * PER_PAGE + 1}–{(number - 1) * PER_PAGE + len(rows)} of {total}"
     st.caption(f"{shown} · click an episode to review it")
     cells = chosen.selection.cells
     if cells:
-        row = rows[cells[0][0]]
-        if row.problem:
-            st.warning("This episode cannot be opened.", icon=":material/error:")
-            st.text(_short(desk, row.problem))
-        else:
-            st.switch_page(REVIEW, query_params={"episode": row.id, **filter_query(where)})
+        st.switch_page(REVIEW, query_params={"episode": rows[cells[0][0]].id, **filter_query(where)})
+    todo = after(desk.store, "", where)
+    if todo:
+        desk.prepare(todo)  # where most people start
 
 
 def filters(desk: Desk) -> Filter:
-    """The filter widgets. They start from the URL, else from where this tab left them, and keep the URL up to date.
+    """The filter widgets. They start from the URL, else from where this tab left them, and keep the URL up to date; the browser's
+    back button sets them.
 
     Streamlit's own binding of widgets to the URL is of no use here: what it binds cannot be handed on to another page.
     """
     tasks, sessions = choices(desk.store)
-    given = filter_query(query_filter()) or st.session_state.get("filter", {})
+    asked, left = filter_query(query_filter()), st.session_state.get("filter", {})
+    shown = {name: value for name in Filter.__dataclass_fields__ if (value := st.session_state.get(f"filter-{name}"))}
+    arrived = "filter-text" not in st.session_state
+    if arrived or (shown == left != asked):
+        for name in Filter.__dataclass_fields__:
+            st.session_state[f"filter-{name}"] = (asked or left if arrived else asked).get(name, "")
     text, task, session, state, flag = st.columns([3, 3, 3, 2, 2])
 
     def choice(column: Any, name: str, options: list[str], nothing: str) -> str:
         key = f"filter-{name}"
-        if key not in st.session_state:
-            st.session_state[key] = given.get(name, "") if given.get(name) in options else ""
+        if st.session_state[key] not in options:
+            st.session_state[key] = ""
         return column.selectbox(name.capitalize(), ["", *options], key=key, format_func=lambda option: option or nothing) or ""
 
-    st.session_state.setdefault("filter-text", given.get("text", ""))
     where = Filter(
         text=text.text_input("Search", key="filter-text", placeholder="words of task or episode") or "",
         task=choice(task, "task", tasks, "all tasks"), session=choice(session, "session", sessions, "all sessions"),
@@ -111,17 +117,18 @@ def _line(desk: Desk, row: EpisodeRow) -> dict[str, Any]:
     picture = None if row.problem else f"{PREFIX}/{quote(row.id)}/thumbnail?token={desk.tokens.mint('read', row.id)}"
     missing = [f"{row.gaps} samples missing"] if row.gaps else []
     unprocessed = ["hands not found yet"] if row.coverage is None else []
-    findings = [_short(desk, row.problem)] if row.problem else [*unprocessed, *row.findings, *missing, *row.flags]
+    findings = [_short(desk, row)] if row.problem else [*row.flags, *unprocessed, *missing, *row.findings]
+    shown = textwrap.shorten("; ".join(findings), FINDINGS_SHOWN, placeholder=" …")
     return {
         "picture": picture, "task": row.task, "label": STATE_WORDS[row.state], "outcome": OUTCOME_WORDS[row.success],
-        "segments": row.segments or None, "seconds": row.duration_s or None, "hands": row.coverage, "findings": "; ".join(findings),
+        "segments": row.segments or None, "seconds": row.duration_s or None, "hands": row.coverage, "findings": shown,
         "episode": row.id,
     }  # fmt: skip
 
 
-def _short(desk: Desk, problem: str) -> str:
-    """A reason without the folder everybody here knows."""
-    return problem.replace(f"{desk.library}/", "")
+def _short(desk: Desk, row: EpisodeRow) -> str:
+    """Why an episode cannot be opened, without the folder that stands beside it."""
+    return row.problem.replace(f"{desk.library}/", "").replace(f"{row.id}/", "")
 
 
 def _hours(hours: float) -> str:

@@ -21,19 +21,16 @@ def page(desk: Desk) -> None:
     st.query_params["episode"] = id
     _head(desk, id, queue, where)
     opened = _open(desk, id)
-    data = desk.player_data(opened, where)
-    if data["next"]:
-        desk.prepare(data["next"])
-    show_player(data)
+    show_player(desk.player_data(opened, where))
 
 
 def _follow_player() -> None:
-    """Go where the player's last submission said, once: its answer stays in the state and comes with every run."""
-    news = getattr(st.session_state.get("player"), "submitted", None)
-    if news and st.session_state.get("followed") != news:
+    """Go where the player went, once: its word stays in the state and comes with every run, also with the first of a new connection."""
+    news = getattr(st.session_state.get("player"), "went", None)
+    if news != st.session_state.setdefault("followed", news):
         st.session_state["followed"] = news
-        if news["next"] and st.query_params.get("episode") == news["submitted"]:
-            st.query_params["episode"] = news["next"]
+        if news:
+            st.query_params["episode"] = news["to"]
 
 
 def _head(desk: Desk, id: str, queue: list[str], where: Filter) -> None:
@@ -41,7 +38,8 @@ def _head(desk: Desk, id: str, queue: list[str], where: Filter) -> None:
     title, back, on = st.columns([9, 1.3, 1.3], vertical_alignment="center")
     with title:
         active = " · filtered" if where != Filter() else ""
-        st.text(f"{id}    {at + 1} of {len(queue)}{active}" if at >= 0 else f"{id}    not among the {len(queue)} filtered")
+        outside = f"not among the {len(queue)} filtered" if active else ""
+        st.text(f"{id}    {at + 1} of {len(queue)}{active}" if at >= 0 else f"{id}    {outside}")
     if back.button("Previous", icon=":material/chevron_left:", disabled=at <= 0, width="stretch"):
         _go(queue[at - 1])
     if on.button("Next", icon=":material/chevron_right:", icon_position="right", disabled=at + 1 >= len(queue), width="stretch"):

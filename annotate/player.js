@@ -7,14 +7,15 @@ class Player {
     this.root = root; this.lanes = []; this.tiers = []; this.labels = []; this.suggestions = {}; this.notes = [];
     this.doc = { n_frames: 0, episode: { instruction: "", success: null, grade: null, flags: [] }, tiers: {} };
     this.episode = null; this.tier = "subtask"; this.held = null; this.marks = { a: null, b: null }; this.undo = []; this.redo = []; this.n = 0;
-    this.saving = new Saving(() => this.panel && this.panel.update());
+    this.page = null; this.ahead = []; this.next = null; this.coming = null;
+    this.saving = new Saving(() => this.panel && this.panel.update(), () => this.notify({ to: this.episode, at: Date.now() }));
     const control = (text, title, onclick) => el("button", { class: "btn tool", type: "button", title, onclick }, ICONS[text] ? icon(text) : text);
     this.video = el("video", { muted: true, playsInline: true, preload: "auto" });
     this.screen = el("canvas", { class: "screen" });
     this.message = el("div", { class: "message" });
     this.box = el("div", { class: "box" }, this.video, this.screen, this.message);
     this.playButton = control("play", "Space", () => this.picture.toggle());
-    this.status = el("div", { class: "status" });
+    this.status = el("div", { class: "status", title: "frame, and time" });
     const bar = el("div", { class: "bar" }, control("first", "previous boundary (p)", () => this.jump(-1)), control("back", "one frame back (←)", () => this.picture.step(-1)), this.playButton,
       control("on", "one frame on (→)", () => this.picture.step(1)), control("last", "next boundary (n)", () => this.jump(1)),
       this.status, this.speed = control("1×", "speed (, and .)", () => this.picture.faster(this.video.playbackRate >= 8 ? -5 : 1)),
@@ -39,7 +40,7 @@ class Player {
       get episode() { return player.loaded; }, get frame() { return player.picture.frame; }, get target() { return player.picture.target; }, get n() { return player.n; },
       get doc() { return player.doc; }, get rev() { return player.saving.rev; }, get acked() { return player.saving.acked; }, get pending() { return player.saving.pending; },
       get state() { return player.saving.state; }, get version() { return player.saving.version; }, get tier() { return player.tier; }, get selected() { return player.selected; },
-      get playing() { return player.picture.playing; }, get lanes() { return player.lanes.length; }, get suggestions() { return player.suggestions; },
+      get playing() { return player.picture.playing; }, get ready() { return !!player.coming; }, get drawn() { return player.picture.ready && player.loaded; }, get lanes() { return player.lanes.length; }, get suggestions() { return player.suggestions; },
       seek: (frame) => player.picture.seek(frame),
       x: (frame) => player.timeline.x(frame), y: (tier) => player.timeline.tierTop(player.tiers.indexOf(tier)) + TIER / 2,
     };
@@ -54,12 +55,42 @@ class Player {
 
   say(text) { this.message.textContent = text; this.message.hidden = !text; }
 
-  // New data from the page. The same episode keeps its document: the player's is at least as new.
-  async update(data, notify) {
-    this.notify = notify; this.next = data.next;
+  // New data from the page. Where the player went on by itself the page lags behind, and passes the same episodes later.
+  update(data, notify) {
+    this.notify = notify;
+    const lags = this.ahead.length && data.episode === this.page, at = this.ahead.indexOf(data.episode);
+    this.page = data.episode;
+    if (!lags) this.ahead = at < 0 ? [] : this.ahead.slice(at + 1);
+    if (this.ahead.length) return;
+    if (data.episode === this.episode) this.again(data); else this.open(data);
+  }
+
+  // The episode that is open, as the page knows it now: newer only when somebody else changed it.
+  again(data) {
+    if (!this.saving.pending && data.version > this.saving.version) {
+      this.undo.push(this.doc); this.doc = structuredClone(data.doc); this.saving.version = data.version;
+    }
+    this.saving.renew(data.token);
+    this.foresee(data.next);
+    this.shown();
+  }
+
+  // Have the next episode at hand when it is wanted: the server makes it ready, and this browser holds its data.
+  async foresee(next) {
+    const same = next && next.episode === this.next?.episode;
+    this.next = next;
+    if (same) return;
+    this.coming = null;
+    const reply = next && await post(next.url, { token: next.token, filter: next.filter });
+    if (!reply || !reply.ok || this.next?.episode !== next.episode) return;
+    const data = reply.body, [pts, signals] = await Promise.all([this.fetched(data.urls.pts), this.fetched(data.urls.signals)]);
+    if (pts && this.next?.episode === data.episode) this.coming = { data, pts, signals };
+  }
+
+  // Show an episode. `had` are its times and signals when they were fetched before.
+  async open(data, had = null) {
     this.suggestions = data.suggestions; this.labels = data.labels; this.tiers = data.tiers;
     this.panel.vocabulary(data.labels, data.flags);
-    if (data.episode === this.episode) { this.saving.renew(data.token); this.shown(); return; }
     this.episode = data.episode; this.loaded = null; this.n = data.frames;
     this.saving.open(data.episode, data.urls, data.token, data.version);
     this.doc = structuredClone(data.doc);
@@ -68,7 +99,7 @@ class Player {
     this.recover(data);
     this.root.style.setProperty("--aspect", data.width / data.height);
     this.say("loading …");
-    const [pts, signals] = await Promise.all([this.fetched(data.urls.pts), this.fetched(data.urls.signals)]);
+    const { pts, signals } = had || Object.fromEntries(await Promise.all(["pts", "signals"].map(async (name) => [name, await this.fetched(data.urls[name])])));
     if (this.episode !== data.episode) return;
     if (!pts) { this.say("the frames' times cannot be loaded; reload the page"); return; }
     this.picture.open(data.urls.video, new Float64Array(pts));
@@ -76,7 +107,9 @@ class Player {
     this.timeline.fit();
     this.loaded = data.episode;
     this.say("");
+    if (!/^(INPUT|TEXTAREA)$/.test(document.activeElement?.tagName)) this.root.focus({ preventScroll: true });  // keys are the player's, not the Next button's
     this.shown();
+    this.foresee(data.next);
   }
 
   async fetched(url) {
@@ -137,7 +170,7 @@ class Player {
     this.playButton.replaceChildren(icon(picture.playing ? "pause" : "play"));
     this.speed.textContent = `${this.video.playbackRate}×`;
     const t = picture.pts[picture.frame] ?? 0;
-    this.status.textContent = this.n ? `frame ${picture.frame} / ${this.n - 1}   ${clock(t)}${picture.loop ? "   loop" : ""}` : "";
+    this.status.textContent = this.n ? `${picture.frame} / ${this.n - 1}   ${clock(t)}${picture.loop ? "   loop" : ""}` : "";
   }
 
   // ---- edits: every one is a step back on the undo list; typing in one field is one step.
@@ -270,8 +303,10 @@ class Player {
     this.submitting = false;
     this.panel.update();
     if (!answer) return;
-    if (!this.next) { this.say("submitted: that was the last one"); setTimeout(() => this.say(""), 4000); }
-    this.notify({ submitted: this.episode, next: this.next, rev: this.saving.rev });
+    if (!this.next) { this.say("submitted: that was the last one"); setTimeout(() => this.say(""), 4000); return; }
+    const to = this.next.episode, { coming } = this;
+    if (coming) { this.ahead.push(to); this.open(coming.data, coming); }
+    this.notify({ to, at: Date.now() });
   }
 }
 
@@ -282,6 +317,6 @@ export default function mount({ data, key, parentElement, setStateValue }) {
   let player = players.get(key);
   if (player && player.root !== root) { player.destroy(); player = null; }
   if (!player) { player = new Player(root); players.set(key, player); }
-  player.update(data, (news) => setStateValue("submitted", news));
+  player.update(data, (news) => setStateValue("went", news));
   return () => { if (!root.isConnected && players.get(key) === player) { player.destroy(); players.delete(key); } };
 }

@@ -22,12 +22,10 @@ def _component() -> Any:
     return st.components.v2.component("firsthand_player", html='<div class="fh" tabindex="0"></div>', css=css, js=player_script())
 
 
-def show_player(data: dict[str, Any]) -> dict[str, Any] | None:
-    """Put the player on the page; what it last submitted: {submitted, next, rev}, or None.
+def show_player(data: dict[str, Any]) -> None:
+    """Put the player on the page. Where it went after a submission, {to, at}, then stands in its state as ``went``.
 
-    It stays the same component from episode to episode (one key), so that switching does not build it again. The answer is state, not
+    It stays the same component from episode to episode (one key), so that switching does not build it again. Its word is state, not
     a trigger, which can be lost while mounting; acting on the same one twice must do nothing.
     """
-    result = _component()(key="player", data=data, on_submitted_change=lambda: None)
-    news: dict[str, Any] | None = result.submitted
-    return news
+    _component()(key="player", data=data, on_went_change=lambda: None)

@@ -34,7 +34,7 @@ class Panel {
     const row = (title, ...nodes) => el("div", { class: "field" }, el("label", { textContent: title }), el("div", { class: "controls" }, ...nodes));
 
     this.instruction = el("textarea", { class: "instruction", rows: 2, maxLength: 2000, placeholder: "What is done, as a command: put the red cube into the bowl",
-      oninput: () => act.edit("episode", { instruction: this.instruction.value }, "instruction") });
+      oninput: () => act.edit("episode", { instruction: this.instruction.value }, "instruction"), onblur: () => { this.instruction.scrollTop = 0; } });
     this.instruction.setAttribute("aria-label", "Task");
     this.yes = button("Success", "y", () => act.success(true), "yes");
     this.no = button("Fail", "f", () => act.success(false), "no");

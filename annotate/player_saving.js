@@ -3,9 +3,10 @@
 const DEBOUNCE_MS = 150, RETRY_MS = [500, 1000, 2000, 4000, 8000];
 
 class Saving {
-  // `changed` is called on every change of `state`: "saved", "waiting", "saving", "offline", "conflict", "refused".
-  constructor(changed) {
-    this.changed = changed; this.client = crypto.randomUUID(); this.rev = 0; this.state = "saved"; this.idle = [];
+  // `changed` is called on every change of `state`: "saved", "waiting", "saving", "offline", "conflict", "refused"; `stale` while the token is refused, to ask for
+  // another: the server may have started anew.
+  constructor(changed, stale) {
+    this.changed = changed; this.stale = stale; this.client = crypto.randomUUID(); this.rev = 0; this.state = "saved"; this.idle = [];
   }
 
   open(episode, urls, token, version) {
@@ -74,8 +75,15 @@ class Saving {
       if (item.done) item.done(null);
       if (reply.status === 409) { this.theirs = reply.body; this.set("conflict"); }
       else this.set("refused", reply.body.error || `the server answered ${reply.status}`);
+      if (reply.status === 403) this.outdated();
       this.settle(false);
     }
+  }
+
+  outdated() {
+    if (this.state !== "refused") return;
+    this.stale();
+    this.timer = setTimeout(() => this.outdated(), 2000);
   }
 
   settle(kept) { this.idle.splice(0).forEach((done) => done(kept)); }
@@ -102,17 +110,21 @@ class Saving {
     return new Promise((done) => { this.waiting = { doc, rev: this.rev, submit: true, done }; this.send(); });
   }
 
-  async post({ doc, rev, submit }) {
-    const body = JSON.stringify({ token: this.token, base_version: this.version, client_id: this.client, client_rev: rev, doc });
-    try {
-      const response = await fetch(submit ? this.urls.submit : this.urls.save,
-        { method: "POST", headers: { "Content-Type": "application/json" }, body, keepalive: body.length < 60000 });
-      const text = await response.text();
-      let parsed;
-      try { parsed = JSON.parse(text); } catch { parsed = { error: text }; }
-      return { ok: response.ok, status: response.status, body: parsed };
-    } catch {
-      return { ok: false, status: 0, body: {} };
-    }
+  post({ doc, rev, submit }) {
+    return post(submit ? this.urls.submit : this.urls.save, { token: this.token, base_version: this.version, client_id: this.client, client_rev: rev, doc });
+  }
+}
+
+// The answer {ok, status, body} to a POST; status 0 when there was none.
+async function post(url, message) {
+  const body = JSON.stringify(message);
+  try {
+    const response = await fetch(url, { method: "POST", headers: { "Content-Type": "application/json" }, body, keepalive: body.length < 60000 });
+    const text = await response.text();
+    let parsed;
+    try { parsed = JSON.parse(text); } catch { parsed = { error: text }; }
+    return { ok: response.ok, status: response.status, body: parsed };
+  } catch {
+    return { ok: false, status: 0, body: {} };
   }
 }

@@ -1,7 +1,7 @@
 // The timeline: a ruler, one lane per signal, one row per tier. Drag an edge, click to seek, wheel to zoom.
 
 const GUTTER = 124, RULER = 22, TIER = 26, GRAB = 6, SNAP = 5;
-const LANE_LOW = 26, LANE_HIGH = 44;
+const LANE_LOW = 20, LANE_HIGH = 44;
 const PALETTE = ["#5b8def", "#3fb68b", "#d9a441", "#b36ae2", "#e2725b", "#6b7686", "#2fb3c4", "#d665a0", "#9bbf3c"];
 
 function labelColour(label, labels) {
@@ -166,10 +166,12 @@ class Timeline {
   lane(g, lane, top) {
     const tall = this.laneHeight - 4, bottom = top + tall;
     g.fillStyle = "#12161d"; g.fillRect(GUTTER, top, this.span, tall);
-    g.textAlign = "left"; g.fillStyle = "#c3cad6"; g.fillText(lane.name, 6, top + 7, GUTTER - 42);
-    g.fillStyle = "#7d8797"; g.fillText(lane.unit, 6, top + 19, GUTTER - 46);
+    const low = tall < 24, words = low && lane.unit ? `${lane.name}, ${lane.unit}` : lane.name;
+    g.textAlign = "left"; g.fillStyle = "#c3cad6"; g.fillText(words, 6, low ? top + tall / 2 : top + 7, GUTTER - 42);
+    if (!low) { g.fillStyle = "#7d8797"; g.fillText(lane.unit, 6, top + 19, GUTTER - 46); }
     g.textAlign = "right"; g.fillStyle = "#6b7585"; g.font = "10px system-ui, sans-serif";
-    g.fillText(lane.top, GUTTER - 6, top + 6); g.fillText(lane.bottom, GUTTER - 6, bottom - 5);
+    g.fillText(lane.top, GUTTER - 6, top + 6);
+    if (!low) g.fillText(lane.bottom, GUTTER - 6, bottom - 5);
     g.font = "11px system-ui, sans-serif";
     const f0 = Math.max(0, Math.floor(this.from)), f1 = Math.min(this.host.n, Math.ceil(this.to) + 1);
     const y = (v) => bottom - 2 - ((Math.min(lane.high, Math.max(lane.low, v)) - lane.low) / (lane.high - lane.low)) * (tall - 5);

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from firsthand.annotate.catalog import Filter
 from firsthand.annotate.desk import PREFIX, Desk, current_desk
 from firsthand.annotate.document import parse_document
 from firsthand.annotate.proxy import find_proxy, thumbnail
@@ -29,6 +30,7 @@ def api_routes() -> list[Route]:
     return [
         Route(f"{at}/video", _sent(_video)), Route(f"{at}/pts", _sent(_pts)), Route(f"{at}/signals", _sent(_signals)),
         Route(f"{at}/thumbnail", _sent(_thumbnail)),
+        Route(f"{at}/open", _received(_open), methods=["POST"]),
         Route(f"{at}/save", _received(_save), methods=["POST"]), Route(f"{at}/submit", _received(_submit), methods=["POST"]),
     ]  # fmt: skip
 
@@ -116,6 +118,13 @@ async def _json(request: Request) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise HTTPException(400, "the body is not a JSON object")
     return parsed
+
+
+def _open(desk: Desk, id: str, body: dict[str, Any], _author: str) -> dict[str, Any]:
+    """What the player needs to go on to an episode by itself, made ready now if it was not."""
+    given = body.get("filter")
+    where = Filter(**{name: str(given.get(name, "")) for name in Filter.__dataclass_fields__}) if isinstance(given, dict) else Filter()
+    return desk.player_data(desk.open(id), where)
 
 
 def _edit(body: dict[str, Any], author: str) -> Edit:

@@ -1,6 +1,8 @@
 """Starting the review app: one Streamlit process on this machine only, the same from a checkout and from the installed package."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -48,12 +50,25 @@ def serve(library: Path, *, port: int = 8501, browser: bool = True) -> None:
     """Serve a library until interrupted. Raises `FirsthandError` when Streamlit is missing or the port is taken."""
     if find_spec("streamlit") is None:
         raise FirsthandError("the review app needs Streamlit: pip install 'firsthand[review]'")
-    process = subprocess.Popen(review_command(port, browser=browser), env=review_environment(library))
+    _check_free(port)
+    command = review_command(port, browser=browser)
+    # In a session of its own: Ctrl-C is for this process to pass on, and what asks this process to end ends both.
+    process = subprocess.Popen(command, env=review_environment(library), start_new_session=True)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:
         code = process.wait()
     except KeyboardInterrupt:
         process.terminate()
         process.wait()
         return
-    if code:
-        raise FirsthandError(f"the review app stopped with code {code}; if port {port} is taken, choose another with --port")
+    if code not in (0, -signal.SIGTERM):
+        raise FirsthandError(f"the review app stopped with code {code}; what it said stands above")
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            raise FirsthandError(f"port {port} cannot be used ({error}); choose another with --port") from error

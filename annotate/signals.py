@@ -67,6 +67,8 @@ def episode_signals(episode: Episode, n_frames: int, scale: tuple[float, float])
         if hands and len(hands.t_ns) == n_frames:
             lanes, joints = hand_lanes(hands), tracks_px(hands, scale)
             notes.extend(hands.findings)
+        elif not hands:
+            notes.append("hands not found yet: run 'firsthand process' on the library")
         elif hands:
             notes.append(f"hands.h5 has {len(hands.t_ns)} rows for {n_frames} frames; run 'firsthand process' again")
         for robot in episode.robots():

@@ -1,5 +1,10 @@
 """The app's pages without a browser: what they say when all is well, and when it is not."""
 
+import os
+import signal
+import socket
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +15,7 @@ import pytest
 import firsthand.app
 from firsthand.annotate import desk as desk_module
 from firsthand.annotate.annotation import Annotation
-from firsthand.annotate.serve import OPTIONS, review_command, review_environment
+from firsthand.annotate.serve import OPTIONS, review_command, review_environment, serve
 from firsthand.annotate.store import Edit
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.library import find_episodes
@@ -162,6 +167,31 @@ def test_the_config_file_of_the_checkout_says_the_same_as_the_flags() -> None:
     sections = tomllib.loads(path.read_text(encoding="utf-8"))
     said = {f"{section}.{name}": value for section, part in sections.items() for name, value in part.items()}
     assert {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in said.items()} == OPTIONS
+
+
+def test_a_port_that_is_taken_is_one_sentence(tiny_library: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(FirsthandError, match=rf"port {port} cannot be used .* choose another with --port"):
+            serve(tiny_library, port=port, browser=False)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_ends_quietly_and_takes_the_server_along(tiny_library: Path, how: signal.Signals) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "firsthand.cli", "review", str(tiny_library), "--no-browser", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        said = next(line for line in process.stdout if "127.0.0.1" in line)
+        os.killpg(process.pid, how)
+        rest, _ = process.communicate(timeout=30)
+    assert process.returncode == 0 and rest.strip() == "", said + rest
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0, "nothing listens any more"
 
 
 def test_opening_a_folder_that_is_no_library_is_one_sentence(no_desk: None, tmp_path: Path) -> None:

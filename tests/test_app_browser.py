@@ -119,6 +119,8 @@ def tab(server: Server, browser: Any) -> Iterator[Tab]:
     page = context.new_page()
     tab = Tab(page, server.url)
     page.on("console", lambda message: tab.complaints.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda request: None if request.url.startswith((server.url, "blob:", "data:"))
+            else tab.complaints.append(f"fetched {request.url}"))
     page.on("pageerror", lambda error: tab.complaints.append(str(error)))
     yield tab
     context.close()
@@ -223,8 +225,10 @@ def test_an_episode_is_labelled_submitted_and_exported_with_what_was_said(tab: T
     tab.until("h.pending === 0 && h.state === 'saved'")
     assert not first.annotations_path.exists(), "a draft is not a submission"
 
+    tab.until("h.ready")
     tab.press("Enter")
-    tab.until(f"h.episode === '{second.id}'")
+    tab.until(f"h.drawn === '{second.id}'")  # the player goes on by itself …
+    tab.page.wait_for_url(f"**episode={second.id.replace('/', '%2F')}*", timeout=WAIT_MS)  # … and the page follows
     said = read_annotation(first.annotations_path)
     assert said is not None and said.success is True and said.instruction.startswith("lay the ruby in the dish")
     assert [(s.a, s.b, s.label, s.source) for s in said.tiers["subtask"]] == [(5, edge, "grasp", "person")]
@@ -272,12 +276,25 @@ def test_edits_made_while_the_server_is_dead_arrive_when_it_is_back(tab: Tab, se
     tab.until("h.state === 'offline'")
     tab.press("d")
     server.start()
+    tab.until("h.state === 'saved' && h.pending === 0")  # without reloading: the page brings a token of the new server
     tab.page.reload()
     tab.until(f"h.episode === '{episode.id}' && h.state === 'saved' && h.doc.episode.flags.length === 4")
     store = library_store(tiny_library)
     saved = store.open_episode(episode, 48).annotation
     store.close()
     assert saved.flags == ("recovery", "blur", "occluded", "hand lost") and saved.success is True
+
+
+def test_the_back_button_brings_back_the_filter_before(tab: Tab) -> None:
+    tab.open("/")
+    search = tab.page.get_by_placeholder("words of task or episode")
+    for words, left in (("/001", "1–1 of 1 "), ("nowhere", "No episode passes these filters")):
+        search.fill(words)
+        search.press("Enter")
+        tab.page.get_by_text(left).wait_for(timeout=WAIT_MS)
+    tab.page.go_back()
+    tab.page.get_by_text("1–1 of 1 ").wait_for(timeout=WAIT_MS)
+    assert search.input_value() == "/001" and tab.page.url.endswith("text=%2F001")
 
 
 def test_hostile_words_are_shown_as_words(tab: Tab, tiny_library: Path) -> None:

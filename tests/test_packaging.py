@@ -30,6 +30,9 @@ def test_the_wheel_holds_code_cards_and_player(wheel: Path) -> None:
     for wanted in ("cli.py", "app.py", "capture/recording.py", "capture/importers/video.py", "retarget/robots/panda_gripper.toml",
                    "annotate/player.js", "datasets/formats.py"):
         assert f"firsthand/{wanted}" in names, f"{wanted} is not in the wheel"
+    for file in (ROOT / "annotate").iterdir():
+        if file.suffix in (".py", ".js", ".css"):
+            assert f"firsthand/annotate/{file.name}" in names, f"annotate/{file.name} is not in the wheel"
     code = {name for name in names if name.endswith(".py")}
     assert all(name.startswith("firsthand/") for name in code) and not any("test" in name for name in code)
 
