@@ -45,8 +45,10 @@ def main() -> None:
     """Run the command; faults of data and devices end with one sentence and exit code 1."""
     if sys.stdout is not None:
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a file name need not be Unicode
-    for ending in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):  # a closed terminal cleans up as Ctrl-C does
-        signal.signal(ending, signal.default_int_handler)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # a closed terminal and a polite kill clean up as Ctrl-C does
+        ending = getattr(signal, name, None)
+        if ending is not None and signal.getsignal(ending) != signal.SIG_IGN:  # nohup wants it ignored
+            signal.signal(ending, _stop)
     try:
         app()
     except FirsthandError as error:
@@ -61,6 +63,14 @@ def main() -> None:
         fail(f"{error.filename or 'the system'}: {os.strerror(error.errno) if error.errno else error}")
     finally:
         _flush()
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C under another name: after the plain one Python may insist on ending itself by the signal, whatever the exit code."""
+
+
+def _stop(_number: int, _frame: object) -> None:
+    raise Stopped
 
 
 def fail(*sentences: str) -> NoReturn:

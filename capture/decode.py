@@ -93,3 +93,7 @@ def _frames(stream: "Stream", first: int) -> Iterator[tuple[int, Any]]:
             yield int(frame.pts), frame
     except FFmpegError as error:
         raise DamagedError(f"{stream.path}, stream {stream.spec.name}: the video does not decode ({error.strerror})") from error
+    finally:
+        # FFmpeg's threads give the packets back to Python. Let them finish here, where they can: the decoder's own end
+        # waits for them while it keeps the interpreter from them, for ever.
+        codec.flush_buffers()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import av
@@ -119,7 +120,8 @@ def test_usage_is_exit_2() -> None:
     assert firsthand("process").returncode == 2
 
 
-def test_an_interrupted_export_leaves_nothing_that_looks_complete(long_library: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_export_leaves_nothing_that_looks_complete(long_library: Path, tmp_path: Path, ending: signal.Signals) -> None:
     out = tmp_path / "dataset"
     process = subprocess.Popen([*FIRSTHAND, "export", str(long_library), str(out), "--robot", "panda_gripper"], text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -127,7 +129,7 @@ def test_an_interrupted_export_leaves_nothing_that_looks_complete(long_library: 
     while not list(tmp_path.glob(".dataset.*.part/videos/**/*.mp4")):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(ending)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1 and "Traceback" not in said and "stopped" in said
     assert [p.name for p in tmp_path.iterdir()] == ["library"]
@@ -147,3 +149,28 @@ def test_info_and_validate_of_a_library(tiny_library: Path) -> None:
 def test_import_is_idempotent(handless_video: Path, tmp_path: Path) -> None:
     import_file(handless_video, tmp_path / "library")
     assert "already" in firsthand("import", handless_video, "--into", tmp_path / "library").stdout
+
+
+def test_a_reader_that_leaves_early_is_no_fault(tiny_library: Path) -> None:
+    command = f"{sys.executable} -m firsthand.cli info {tiny_library} --json | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.stdout == "[\n" and done.stderr == ""
+
+
+def test_names_are_printed_as_they_are(handless_video: Path, tmp_path: Path) -> None:
+    odd = handless_video.rename(tmp_path / "it's [red] :smile: \n.mp4")
+    done = firsthand("import", odd, "--into", tmp_path / "[bold]", COLUMNS="200")
+    assert "it's [red] :smile: \\n.mp4: 20 frames" in done.stdout
+    assert "[bold]: sound" in firsthand("validate", tmp_path / "[bold]", COLUMNS="200").stdout
+    (tmp_path / "a[b].mp4").write_text("text")
+    refused(firsthand("import", tmp_path / "a[b].mp4", "--into", tmp_path / "[bold]"), "a[b].mp4")
+
+
+def test_a_file_that_is_no_hand_model_is_one_sentence(tiny_library: Path, tmp_path: Path) -> None:
+    for name, content in (("noise.task", bytes(range(256)) * 8), ("empty.task", b"")):
+        (tmp_path / name).write_bytes(content)
+        done = firsthand("process", tiny_library, "--robot", "panda_gripper", FIRSTHAND_HAND_MODEL=str(tmp_path / name))
+        refused(done, name, "not a hand")
+    with zipfile.ZipFile(tmp_path / "other.task", "w") as archive:
+        archive.writestr("a", "b")
+    refused(firsthand("process", tiny_library, "--robot", "panda_gripper", FIRSTHAND_HAND_MODEL=str(tmp_path / "other.task")), "not a hand")

@@ -3,6 +3,8 @@
 import os
 import shutil
 import struct
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -147,6 +149,25 @@ def test_any_frame_is_found_alone(tmp_path: Path, at: int) -> None:
     episode, _ = import_file(tmp_path / "clip.mp4", tmp_path / "library")
     with episode.recording() as recording:
         assert recording.camera().image(at).mean() == pytest.approx(5 * at, abs=4)
+
+
+def test_pictures_can_be_left_half_read_at_any_moment(tmp_path: Path) -> None:
+    """FFmpeg's threads hand packets back to Python; ending a decoder while they do has stopped the process for ever."""
+    with av.open(str(tmp_path / "clip.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
+        rng = np.random.default_rng(0)
+        for _ in range(24):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(rng.integers(0, 255, (480, 640, 3), np.uint8), format="bgr24")))
+        container.mux(stream.encode(None))
+    episode, _ = import_file(tmp_path / "clip.mp4", tmp_path / "library")
+    code = ("import sys; from pathlib import Path; from firsthand.capture.recording import Recording\n"
+            "with Recording(Path(sys.argv[1])) as recording:\n"
+            "    for n in range(120):\n"
+            "        pictures = recording.camera().images()\n"
+            "        [next(pictures) for _ in range(1 + n % 5)]\n"
+            "        pictures.close()\n")
+    subprocess.run([sys.executable, "-c", code, str(episode.recording_path)], check=True, timeout=120)
 
 
 def test_nothing_is_encoded_again(tmp_path: Path) -> None:
