@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from firsthand.capture.calibration import Calibration
-from firsthand.capture.clock import Clock, fit_clock
+from firsthand.capture.clock import Clock
+from firsthand.capture.clock_fit import fit_clock
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.files import Provenance
 from firsthand.capture.layout import FORMAT, GAPS, MARKERS, VERSION, checksum, rows_of
