@@ -67,7 +67,7 @@ def _fit(device: Nanoseconds, host: Nanoseconds) -> tuple[Nanoseconds, Nanosecon
     span = float(x.max())
     if len(x_low) < MIN_BINS:
         error = _support(d) if len(d) > SUPPORT else FEW_NS + float(d.max())
-        return device[:1], np.array([base]), np.array([error + _phase(device, host)])
+        return device[:1], np.array([base]), np.array([error + _phase(device, host) + _resolution(device)])
 
     count = max(2, round(span / WINDOW_S) + 1)
     centres = np.linspace(0, span, count) if span > WINDOW_S else np.array([span / 2])
@@ -81,7 +81,7 @@ def _fit(device: Nanoseconds, host: Nanoseconds) -> tuple[Nanoseconds, Nanosecon
         bend = np.maximum(bend, np.abs(np.gradient(slope * 1e-9, at)))
     reach = min(WINDOW_S, span / 2)
     support[[0, -1]] *= 2  # a line reaches its ends with arrivals on one side only
-    errors = support + bend * reach**2 / 2 * 1e9 + _phase(device, host)
+    errors = support + bend * reach**2 / 2 * 1e9 + _phase(device, host) + _resolution(device)
     low = slope * at + intercept
     if len(at) == 1:  # one line: put both knots on it, so that its slope reaches the ends
         at, low, errors = np.array([0.0, span]), intercept + slope * np.array([0.0, span]), np.repeat(errors, 2)
@@ -109,3 +109,10 @@ def _phase(device: Nanoseconds, host: Nanoseconds) -> float:
         return 0.0
     period = float(np.median(np.diff(device)))
     return period if np.mean(np.diff(host) < 0.2 * period) > 0.3 else 0.0
+
+
+def _resolution(device: Nanoseconds) -> float:
+    """What coarse stamps leave unknown, in ns: the largest tick that all steps are multiples of. 0 where that is the period itself."""
+    steps = np.diff(device)
+    tick = int(np.gcd.reduce(steps)) if len(steps) else 0
+    return float(tick) if tick and tick < np.median(steps) else 0.0

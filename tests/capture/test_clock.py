@@ -226,6 +226,15 @@ def test_batches_leave_the_age_of_the_newest_sample_open() -> None:
     assert 5e6 <= clock.error_ns.max() < 6e6
 
 
+@pytest.mark.parametrize("tick_ns", [100_000, 1_000_000])
+def test_coarse_stamps_widen_the_interval_by_their_tick(tick_ns: int) -> None:
+    true, device, host = transport(60, 30, 20, seed=14)
+    coarse = device // tick_ns * tick_ns
+    clock, fine = fit_clock(coarse, host), fit_clock(device, host)
+    assert tick_ns <= clock.error_ns.max() < 2 * tick_ns + fine.error_ns.max()
+    assert np.all(np.abs(clock.to_session(coarse) - true - LEAST_NS) <= np.interp(coarse, clock.device_ns, clock.error_ns))
+
+
 # --- Whatever comes
 
 
