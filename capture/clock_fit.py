@@ -46,6 +46,13 @@ def fit_clock(device_ns: npt.ArrayLike, host_ns: npt.ArrayLike, *, wrap_ns: int 
     return Clock(knots, offsets, float(middle), errors, float(high), first_row, free.first_knot, free.unwrap_ns, floors[fit_of_segment])
 
 
+def clock_of(kind: str, rows: npt.NDArray[np.void]) -> Clock:
+    """The clock of a stream from its index rows, at least one: fitted for ``device``, and none between ``media`` and the session."""
+    if kind == "device":
+        return fit_clock(rows["device_ns"], rows["host_ns"])
+    return Clock(rows["device_ns"][:1], np.zeros(1, np.int64), error_ns=np.zeros(1))
+
+
 def _floors(t_ns: Nanoseconds, host_ns: Nanoseconds, cuts: Nanoseconds) -> Nanoseconds:
     """The session time that each fit may not fall behind, shape (S,): where the one before ended, unless arrivals went back too."""
     floors = np.full(len(cuts), NO_FLOOR)
