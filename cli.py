@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -242,7 +243,7 @@ def validate(path: Annotated[Path, typer.Argument(metavar="PATH", help="A record
 @app.command()
 def info(path: Annotated[Path, typer.Argument(metavar="PATH", help="A recording, an episode or a library.")],
          as_json: AsJson = False) -> None:
-    """Show what is in a recording or a library: streams, rates, drops and clock drift."""
+    """Show what is in a recording or a library: streams, rates, drops, and how well each is timed."""
     from firsthand.capture.library import RECORDING, Episode, find_episodes
     from firsthand.capture.summary import summarise
 
@@ -264,14 +265,29 @@ def info(path: Annotated[Path, typer.Argument(metavar="PATH", help="A recording,
 
 def _show_summaries(summaries: list[dict[str, Any]]) -> None:
     for item in summaries:
-        title = _plain(f"{item['episode']}  {item['duration_s']} s  {item['source']}  {item['task']}")
-        columns = ("stream", "role", "carries", "samples", "Hz", "jitter ms", "missing", "drift ppm")
-        table = Table(*columns, title=title, title_justify="left")
-        for s in item["streams"]:
-            figures = [("" if s[key] is None else f"{s[key]:.2f}") for key in ("rate_hz", "jitter_ms")]
-            drift = "" if s["drift_ppm"] is None else f"{s['drift_ppm']:+.1f}"
-            table.add_row(_plain(s["name"]), s["role"], s["carries"], str(s["samples"]), *figures, str(s["missing"]), drift)
-        out.print(table)
+        out.print(_info_table(item))
+        for s in item["timing"]["streams"]:
+            for reason in s["reasons"]:
+                out.print(_plain(f"{s['stream']} is {s['verdict']}: {reason}"), highlight=False, soft_wrap=True)
+
+
+def _info_table(item: dict[str, Any]) -> Table:
+    """One episode's streams with their timing certificates."""
+    title = _plain(f"{item['episode']}  {item['duration_s']} s  {item['source']}  {item['task']}  (timing {item['timing']['verdict']})")
+    columns = ("stream", "carries", "samples", "Hz", "jitter ms", "missing", "drift ppm", "offset ms", "timing")
+    table = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    timings = {s["stream"]: s for s in item["timing"]["streams"]}
+    for s in item["streams"]:
+        timing = timings[s["name"]]
+        figures = [("" if timing[key] is None else f"{timing[key]:.2f}") for key in ("measured_hz", "jitter_p99_ms")]
+        drift = "" if timing["drift_ppm"] is None else f"{timing['drift_ppm']:+.1f}"
+        if timing["drift_interval_ppm"]:
+            low, high = timing["drift_interval_ppm"]
+            drift += f" ±{(high - low) / 2:.1f}"
+        offset = "" if timing["offset_interval_ms"] is None else f"±{timing['offset_interval_ms']:.2f}"
+        judged = (str(timing["missing"]), drift, offset, timing["verdict"])
+        table.add_row(_plain(s["name"]), s["carries"], str(s["samples"]), *figures, *judged)
+    return table
 
 
 @app.command()

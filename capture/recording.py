@@ -163,7 +163,7 @@ class Stream:
     @cached_property
     def t_ns(self) -> Nanoseconds:
         """Times on the session clock."""
-        return self.clock.to_session(self.device_ns) if len(self) else np.zeros(0, np.int64)
+        return self.clock.to_session(self.device_ns, self.order) if len(self) else np.zeros(0, np.int64)
 
     @cached_property
     def values(self) -> npt.NDArray[np.float64]:

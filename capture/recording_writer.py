@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firsthand.capture.calibration import Calibration
-from firsthand.capture.clock import Clock, fit_clock
+from firsthand.capture.clock_fit import clock_of
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.files import Provenance
 from firsthand.capture.layout import FORMAT, GAPS, MARKERS, VERSION, checksum, rows_of
@@ -166,11 +166,8 @@ class _Appender:
         self._rows, self._payloads, self._pending = [], [], 0
 
     def write_clock(self) -> None:
-        if self.count and self.spec.clock == "device":
-            rows = self._index[()]
-            fit_clock(rows["device_ns"], rows["host_ns"]).write(self.group.create_group("clock"))
-        elif self.count:
-            Clock(self._index[:1]["device_ns"], np.zeros(1, np.int64)).write(self.group.create_group("clock"))
+        if self.count:
+            clock_of(self.spec.clock, self._index[()]).write(self.group.create_group("clock"))
 
 
 def write_spec(group: Any, spec: StreamSpec) -> None:

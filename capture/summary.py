@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from firsthand.capture.certificate import certify
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.recording import Recording, Stream
 
@@ -31,13 +32,14 @@ class StreamSummary:
 
 
 def summarise(recording: Recording) -> dict[str, Any]:
-    """The recording as plain JSON: task, source, duration and every stream."""
+    """The recording as plain JSON: task, source, duration, every stream, and the timing certificate."""
     missing: dict[str, int] = {}
     for _, gap in recording.gaps:
         missing[gap["stream"]] = missing.get(gap["stream"], 0) + int(gap["missing"])
     streams = [asdict(_summarise(s, missing.get(s.spec.name, 0))) for s in recording.streams.values() if s.spec.role != "events"]
     return {"path": str(recording.path), "task": recording.task, "source": recording.source, "duration_s": round(recording.duration_s, 3),
-            "streams": streams, "markers": len(recording.markers), "cameras_calibrated": sorted(recording.calibration.cameras)}
+            "streams": streams, "timing": certify(recording).to_json(),
+            "markers": len(recording.markers), "cameras_calibrated": sorted(recording.calibration.cameras)}
 
 
 def _summarise(stream: Stream, missing: int) -> StreamSummary:

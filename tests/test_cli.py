@@ -139,7 +139,10 @@ def test_an_interrupted_export_leaves_nothing_that_looks_complete(long_library: 
 def test_info_and_validate_of_a_library(tiny_library: Path) -> None:
     document = json.loads(firsthand("info", tiny_library, "--json").stdout)
     assert [item["streams"][0]["samples"] for item in document] == [48, 40]
-    assert "head" in firsthand("info", tiny_library).stdout
+    timing = document[0]["timing"]
+    assert timing["verdict"] in ("sound", "degraded") and {"head", "imu"} & {s["stream"] for s in timing["streams"]}
+    shown = firsthand("info", tiny_library).stdout
+    assert "head" in shown and f"timing {timing['verdict']}" in " ".join(shown.split())
     assert firsthand("validate", tiny_library).returncode == 0
     recording = next(tiny_library.glob("*/000/recording.h5"))
     recording.write_bytes(recording.read_bytes()[:5000])

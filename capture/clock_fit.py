@@ -1,0 +1,125 @@
+"""Estimating a device's clock from one-way stamps, after the recording: the lower envelope of the delays."""
+
+import numpy as np
+import numpy.typing as npt
+
+from firsthand.capture.clock import NO_FLOOR, Clock, Nanoseconds
+from firsthand.capture.clock_cuts import find_cuts, unwrap
+from firsthand.capture.envelope import MIN_BINS, line_under, lowest
+
+Floats = npt.NDArray[np.float64]
+
+WINDOW_S = 30.0
+"""Knots stand this far apart, each on the line under the arrivals within as much on either side."""
+WANDER_PER_S = 1.3e-7
+"""How fast a clock's drift is taken to change where the fit does not show it: 5 ppm up and down in four minutes."""
+SUPPORT = 8
+"""The envelope is known to the height of its eighth lowest bin: as many came nearly as fast as the fastest."""
+FEW_NS = 50e6
+"""What is assumed of the transport where fewer than that arrived."""
+
+
+def fit_clock(device_ns: npt.ArrayLike, host_ns: npt.ArrayLike, *, wrap_ns: int | None = None) -> Clock:
+    """Estimate a device's offset and drift, each run of its counter for itself. Shapes (N,), N >= 1, in the order of arrival.
+
+    `wrap_ns` is the range of the device's counter; without it the usual ones (16, 24 and 32 bits of common ticks) are recognised.
+    The offset is found up to the fastest delivery, a constant that one-way stamps cannot show. docs/timing.md tells the method.
+    """
+    raw, host = np.asarray(device_ns, np.int64), np.asarray(host_ns, np.int64)
+    if len(raw) == 0 or raw.shape != host.shape:
+        raise ValueError(f"a clock is fitted to as many arrivals as stamps, at least one; got {raw.shape} stamps, {host.shape} arrivals")
+    added = unwrap(raw, host, wrap_ns)
+    device = raw + added
+    cuts = find_cuts(device, host)
+    fits = [_fit(device[a:b], host[a:b]) for a, b in zip(cuts, [*cuts[1:], len(device)], strict=True)]
+    knots, offsets, errors = (np.concatenate(part) for part in zip(*fits, strict=True))
+    knot_of_fit = np.cumsum([0] + [len(fit[0]) for fit in fits[:-1]])
+
+    first_row = np.union1d(cuts, np.flatnonzero(np.diff(added)) + 1)
+    fit_of_segment = np.searchsorted(cuts, first_row, side="right") - 1
+    free = Clock(knots, offsets, error_ns=errors, first_row=first_row, first_knot=knot_of_fit[fit_of_segment], unwrap_ns=added[first_row],
+                 not_before_ns=np.full(len(first_row), NO_FLOOR))
+    t_ns = free.to_session(raw, np.arange(len(raw)))
+    floors = _floors(t_ns, host, cuts)
+    above = host - np.maximum(t_ns, np.repeat(floors, np.diff([*cuts, len(host)])))
+    middle, high = np.quantile(above, [0.5, 0.99])
+    return Clock(knots, offsets, float(middle), errors, float(high), first_row, free.first_knot, free.unwrap_ns, floors[fit_of_segment])
+
+
+def clock_of(kind: str, rows: npt.NDArray[np.void]) -> Clock:
+    """The clock of a stream from its index rows, at least one: fitted for ``device``, and none between ``media`` and the session."""
+    if kind == "device":
+        return fit_clock(rows["device_ns"], rows["host_ns"])
+    return Clock(rows["device_ns"][:1], np.zeros(1, np.int64), error_ns=np.zeros(1))
+
+
+def _floors(t_ns: Nanoseconds, host_ns: Nanoseconds, cuts: Nanoseconds) -> Nanoseconds:
+    """The session time that each fit may not fall behind, shape (S,): where the one before ended, unless arrivals went back too."""
+    floors = np.full(len(cuts), NO_FLOOR)
+    ends = np.maximum.reduceat(t_ns, cuts)
+    for i in range(1, len(cuts)):
+        if host_ns[cuts[i]] >= host_ns[cuts[i] - 1]:
+            floors[i] = max(floors[i - 1], ends[i - 1])
+    return floors
+
+
+def _fit(device: Nanoseconds, host: Nanoseconds) -> tuple[Nanoseconds, Nanoseconds, Floats]:
+    """Knots, offsets and half intervals of one run of the counter, shapes (K,)."""
+    if len(device) == 1:  # stamps that jump to and fro make as many runs as samples: keep that quick
+        return device, host - device, np.array([FEW_NS])
+    delay, start = host - device, int(device.min())
+    base = int(delay.min())
+    x, d = (device - start).astype(np.float64) * 1e-9, (delay - base).astype(np.float64)
+    x_low, d_low = lowest(x, d)
+    span = float(x.max())
+    if len(x_low) < MIN_BINS:
+        error = _support(d) if len(d) > SUPPORT else FEW_NS + float(d.max())
+        return device[:1], np.array([base]), np.array([error + _phase(device, host) + _resolution(device)])
+
+    count = max(2, round(span / WINDOW_S) + 1)
+    centres = np.linspace(0, span, count) if span > WINDOW_S else np.array([span / 2])
+    windows = ((centre, *np.searchsorted(x_low, [centre - WINDOW_S, centre + WINDOW_S]).tolist()) for centre in centres.tolist())
+    lines = [_line(centre, x_low[a:b], d_low[a:b]) for centre, a, b in windows if b - a >= MIN_BINS]
+    if not lines:  # samples so far apart that no window holds enough: one line under all
+        lines = [_line(span / 2, x_low, d_low)]
+    at, slope, intercept, support = np.array(lines).T
+    bend = np.full(len(at), WANDER_PER_S)
+    if len(at) > 1:
+        bend = np.maximum(bend, np.abs(np.gradient(slope * 1e-9, at)))
+    reach = min(WINDOW_S, span / 2)
+    support[[0, -1]] *= 2  # a line reaches its ends with arrivals on one side only
+    errors = support + bend * reach**2 / 2 * 1e9 + _phase(device, host) + _resolution(device)
+    low = slope * at + intercept
+    if len(at) == 1:  # one line: put both knots on it, so that its slope reaches the ends
+        at, low, errors = np.array([0.0, span]), intercept + slope * np.array([0.0, span]), np.repeat(errors, 2)
+    knots = start + np.rint(at * 1e9).astype(np.int64)
+    # Session time may stand still, but not go back, whatever the stamps were.
+    offsets = np.maximum.accumulate(knots + base + np.rint(low).astype(np.int64)) - knots
+    return knots, offsets, errors
+
+
+def _line(centre_s: float, x_s: Floats, delay_ns: Floats) -> tuple[float, float, float, float]:
+    """A window's centre, the slope and intercept of the line under it, and how well that is known."""
+    slope, intercept = line_under(x_s, delay_ns)
+    return centre_s, slope, intercept, _support(delay_ns - slope * x_s - intercept)
+
+
+def _support(heights_ns: Floats) -> float:
+    """How well the fastest delivery is known where arrivals lie this high above the line, in ns."""
+    k = min(SUPPORT, len(heights_ns) - 1)
+    return float(np.partition(heights_ns, k)[k])
+
+
+def _phase(device: Nanoseconds, host: Nanoseconds) -> float:
+    """What batches leave unknown, in ns: the age of the newest sample of a batch can be anything up to a sample's period."""
+    if len(device) < MIN_BINS:
+        return 0.0
+    period = float(np.median(np.diff(device)))
+    return period if np.mean(np.diff(host) < 0.2 * period) > 0.3 else 0.0
+
+
+def _resolution(device: Nanoseconds) -> float:
+    """What coarse stamps leave unknown, in ns: the largest tick that all steps are multiples of. 0 where that is the period itself."""
+    steps = np.diff(device)
+    tick = int(np.gcd.reduce(steps)) if len(steps) else 0
+    return float(tick) if tick and tick < np.median(steps) else 0.0
