@@ -27,6 +27,8 @@ class ExportReport:
     """Every setting that changes the result."""
     inputs: Mapping[str, Mapping[str, str]]
     """Content hash (SHA-256) of each file of each exported episode, in the dataset's order of episodes."""
+    timing: Mapping[str, Any]
+    """Timing certificate of each exported episode, as plain JSON."""
     outputs: Mapping[str, str]
     """Content hash of each file of the dataset, by its path inside."""
 

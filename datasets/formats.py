@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from firsthand.capture import plugins
+from firsthand.capture.certificate import certify
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.files import sha256, whole_folder
 from firsthand.capture.library import Episode
@@ -51,7 +53,7 @@ def export(episodes: Sequence[Episode], out: Path, *, format: str, robot: str, f
         inputs = {episode.id: _hashes(episode, robot) for episode, _ in selection.episodes}
         outputs = {str(file.relative_to(part)): sha256(file) for file in sorted(part.rglob("*")) if file.is_file()}
         report = ExportReport(format, out, len(selection.episodes), selection.frames, selection.left_out, tuple(losses), parameters,
-                              inputs, outputs)
+                              inputs, {episode.id: _timing(episode) for episode, _ in selection.episodes}, outputs)
         report.write(part / chosen.report_in)
     return report
 
@@ -72,6 +74,11 @@ def recognise(path: Path) -> ExportFormat:
         if found.recognises(path):
             return found
     raise FirsthandError(f"{path} is not a dataset of a known format (there are: {', '.join(plugins.names('formats', FORMATS))})")
+
+
+def _timing(episode: Episode) -> dict[str, Any]:
+    with episode.recording() as recording:
+        return certify(recording).to_json()
 
 
 def _hashes(episode: Episode, robot: str) -> dict[str, str]:

@@ -84,6 +84,7 @@ def test_the_report_tells_what_was_left_out_lost_and_made_from_what(episodes: li
     written = json.loads((tmp_path / "out/meta/loss_report.json").read_text())
     assert written["inputs"][episodes[0].id]["recording.h5"] == sha256(episodes[0].recording_path)
     assert written["left_out"][0]["episode"] == episodes[1].id
+    assert written["timing"][episodes[0].id]["streams"][0]["stream"] == "head"
     assert "no frame has a valid action" in (tmp_path / "out/meta/loss_report.txt").read_text()
     assert validate(tmp_path / "out") == []
 
