@@ -8,6 +8,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,11 +142,10 @@ def pack(wheel: Path, path: Path) -> None:
 
 def _bytes_in(folder: Path) -> int:
     total = 0
-    for found in folder.rglob("*"):
-        try:
-            total += found.stat().st_size if found.is_file() else 0
-        except OSError:  # pip removed it meanwhile
-            continue
+    for place, _, names in os.walk(folder):  # which, unlike rglob, passes over folders that pip removes meanwhile
+        for name in names:
+            with suppress(OSError):
+                total += (Path(place) / name).stat().st_size
     return total
 
 
