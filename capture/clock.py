@@ -104,6 +104,13 @@ def fit_clock(device_ns: npt.ArrayLike, host_ns: npt.ArrayLike, *, bin_s: float 
     return Clock(knots, offsets, float(np.median(above)))
 
 
+def clock_of(kind: str, rows: npt.NDArray[np.void]) -> Clock:
+    """The clock of a stream from its index rows, at least one: fitted for ``device``, and none between ``media`` and the session."""
+    if kind == "device":
+        return fit_clock(rows["device_ns"], rows["host_ns"])
+    return Clock(rows["device_ns"][:1], np.zeros(1, np.int64))
+
+
 def _under(x: npt.NDArray[np.float64], d: npt.NDArray[np.float64]) -> tuple[float, float]:
     """Slope and intercept of the line under all points (x in s, d in ns) with the least total height above it."""
     hull: list[int] = []
