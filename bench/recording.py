@@ -3,9 +3,10 @@
     python bench/recording.py [--seconds 20] [--rounds 3]
 
 720p pictures of 192 kB at 30 Hz, encoded before, two gloves of 22 channels at 120 Hz, an IMU of 6 at 200 Hz, in order of time.
-CPU time is of the whole process, user and system, from opening the file to its being finished: ours holds every sync, the copy into the
-final file and the check of every row in it; the others sync nothing. What is read back is compared byte for byte.
-Needs `pip install mcap` beside the tested set; exits with 2 without it. The last line is one JSON object; exit 0 only when the goals are met.
+CPU time is of the whole process, user and system. `cpu_until_stop_s` is what recording takes, syncs included; `cpu_s` also finishing: ours
+copies the take into the final file and checks every row of it. The others sync nothing and check nothing. What is read back is compared
+byte for byte. Needs `pip install mcap` beside the tested set; exits with 2 without it. The last line is one JSON object; exit 0 only when
+the goals are met.
 """
 
 import argparse
@@ -160,7 +161,7 @@ def read_mcap(folder: Path, take: Take, picks: list[int]) -> tuple[list[float], 
         reader.get_summary()
         for i in picks:
             t_ns = i * 10**9 // 30 + 1_000_000
-            took, found = timed(lambda t_ns=t_ns: next(reader.iter_messages(topics=["head"], start_time=t_ns, end_time=t_ns + 1)))
+            took, found = timed(lambda t_ns=t_ns: next(reader.iter_messages(topics=["head"], starting_at=t_ns, ending_before=t_ns + 1)))
             times.append(took)
             right &= found[2].data == take.frames[i]
     with (folder / "take.mcap").open("rb") as file:
@@ -183,7 +184,7 @@ def read_mp4(folder: Path, take: Take, picks: list[int]) -> tuple[list[float], f
         video = container.streams.video[0]
 
         def packet(i: int) -> bytes:
-            container.seek(int(round(i / 30 / video.time_base)), stream=video)
+            container.seek(round(i / 30 / video.time_base), stream=video)
             return bytes(next(p for p in container.demux(video) if round(p.pts * video.time_base * 30) == i))
 
         for i in picks:

@@ -131,7 +131,9 @@ def _kept(shares: Sequence[Share]) -> _Stream:
     kept: list[Rows] = []
     end = 0
     for share in shares:
-        rows, at, size = share.rows[share.sound].copy(), share.at[share.sound], share.size[share.sound]
+        # As plain bytes: picking records leaves what lies between their fields to chance, and that would go into the file.
+        rows = share.rows.view(f"V{share.rows.dtype.itemsize}")[share.sound].view(share.rows.dtype)
+        at, size = share.at[share.sound], share.size[share.sound]
         if "offset" in (rows.dtype.names or ()):
             _move(rows, end + np.cumsum(size) - size)
         starts = np.flatnonzero(np.r_[True, at[1:] != at[:-1] + size[:-1]]) if len(rows) else np.zeros(0, np.int64)

@@ -143,6 +143,16 @@ class RecordingWriter:
         """Samples so far, by stream."""
         return {name: tally.count for name, tally in self._streams.items()}
 
+    def sync(self) -> None:
+        """Have everything appended so far on disk now, not at the next turn of the background. Raises `FirsthandError` as `append` does."""
+        try:
+            if self._disk and not self._failure:
+                self._sync()
+        except OSError as error:
+            self._failure = error
+        if self._failure:
+            raise self._refused(self._failure)
+
     def sync_p99_s(self) -> float:
         """How long the slowest hundredth of the syncs took; 0 before the first."""
         return float(np.quantile(list(self._syncs_s), 0.99)) if self._syncs_s else 0.0
@@ -199,18 +209,21 @@ class RecordingWriter:
         self._source.close()
 
     def _keep_synced(self) -> None:
-        assert self._disk is not None
         while not self._stop.wait(self._sync_s):
             try:
-                with self._lock:
-                    self._disk.flush()
-                start = time.perf_counter()
-                self._disk.sync()
-                self._syncs_s.append(time.perf_counter() - start)
-                self._disk.prepare()
+                self._sync()
             except OSError as error:
                 self._failure = self._failure or error
                 return
+
+    def _sync(self) -> None:
+        assert self._disk is not None
+        with self._lock:
+            self._disk.flush()
+        start = time.perf_counter()
+        self._disk.sync()
+        self._syncs_s.append(time.perf_counter() - start)
+        self._disk.prepare()
 
     def _refuse_to_overwrite(self) -> None:
         taken = [self.path, *sorted(self.path.parent.glob(f"{self.path.name}.part*")), self.path.with_name(f"{self.path.name}.journal")]

@@ -13,6 +13,7 @@ from firsthand.capture.layout import CRC_AT, rows_of
 from firsthand.capture.segment import Place
 
 BLOCK_BYTES = 1 << 20
+INDEX_BLOCK_BYTES = 1 << 18
 Rows = npt.NDArray[np.void]
 Positions = npt.NDArray[np.int64]
 
@@ -38,7 +39,7 @@ class Share:
 def scan(fd: int, place: Place, *, trust: bool = False, seen: Callable[[int], None] | None = None) -> Share:
     """Read a stream's index and check every payload against it, or `trust` each row that was written. `seen` is told of rows done."""
     row_type = rows_of(place.kind)
-    raw = os.pread(fd, place.rows * row_type.itemsize, place.index_at)
+    raw = _index(fd, place, row_type.itemsize, trust)
     written = np.asarray(np.frombuffer(raw, "<u8").reshape(-1, row_type.itemsize // 8).any(axis=1), bool)
     used = int(np.flatnonzero(written)[-1]) + 1 if written.any() else 0
     rows = np.frombuffer(raw, row_type)[:used]
@@ -55,6 +56,20 @@ def scan(fd: int, place: Place, *, trust: bool = False, seen: Callable[[int], No
     sound = np.zeros(used, bool)
     sound[inside] = check(fd, rows[inside], at[inside], size[inside], seen)
     return Share(fd, rows, at, size, sound)
+
+
+def _index(fd: int, place: Place, row_bytes: int, trust: bool) -> bytes:
+    """The index rows up to the last block that is not all zero. A power cut may leave zeros before it; a recorder does not."""
+    end, blocks, kept = place.rows * row_bytes, [], 0
+    none = bytes(INDEX_BLOCK_BYTES)
+    for at in range(0, end, INDEX_BLOCK_BYTES):
+        block = os.pread(fd, min(INDEX_BLOCK_BYTES, end - at), place.index_at + at)
+        blocks.append(block)
+        if block != none[: len(block)]:
+            kept = len(blocks)
+        elif trust:
+            break
+    return b"".join(blocks[:kept])
 
 
 def check(fd: int, rows: Rows, at: Positions, size: Positions, seen: Callable[[int], None] | None = None) -> npt.NDArray[np.bool_]:

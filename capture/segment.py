@@ -76,13 +76,13 @@ def create(path: Path, source: h5py.File, room: Mapping[str, Room], live: int | 
     if live is not None:
         file.attrs[LIVE] = live
     for name in ("provenance", "calibration"):
-        source.copy(name, file)
+        _copy_group(source[name], file.create_group(name))
     for name, described in source["streams"].items():
         group = file.create_group(f"streams/{name}")
         _copy_attributes(described, group)
         add_data(group, described, room[name])
         if "extradata" in described:
-            described.copy("extradata", group)
+            group.create_dataset("extradata", data=described["extradata"][()])
     return file
 
 
@@ -135,6 +135,16 @@ def _copy_attributes(source: Any, target: Any) -> None:
     for name, value in source.attrs.items():
         if name != LIVE:
             target.attrs[name] = value
+
+
+def _copy_group(source: Any, target: Any) -> None:
+    """Written anew: HDF5's own copy turns the order of its records round, so that a copy of a copy has other bytes."""
+    _copy_attributes(source, target)
+    for name, item in source.items():
+        if isinstance(item, h5py.Group):
+            _copy_group(item, target.create_group(name))
+        else:
+            _copy_attributes(item, target.create_dataset(name, data=item[()]))
 
 
 def publish(new: Path, path: Path) -> None:
