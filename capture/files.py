@@ -61,7 +61,7 @@ class Provenance:
         return cls(json.loads(group.attrs["inputs"]), json.loads(group.attrs["parameters"]), str(group.attrs["stage"]))
 
 
-def _sync(path: Path) -> None:
+def sync_path(path: Path) -> None:
     """Have a file's content, or a folder's entries, on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -87,9 +87,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
-        _sync(part)
+        sync_path(part)
         os.replace(part, path)
-        _sync(path.parent)
+        sync_path(path.parent)
     except OSError as error:
         raise FirsthandError(f"cannot write {path}: {reason(error)}") from error
     finally:
@@ -134,9 +134,9 @@ def whole_folder(path: Path) -> Iterator[Path]:
             raise FirsthandError(f"cannot write to {path.parent}: {reason(error)}") from error
         yield part
         for file in filter(Path.is_file, part.rglob("*")):
-            _sync(file)
+            sync_path(file)
         os.replace(part, path)
-        _sync(path.parent)
+        sync_path(path.parent)
     except OSError as error:
         if error.errno in UNWRITABLE:
             raise FirsthandError(f"cannot write {path}: {reason(error)}") from error

@@ -1,5 +1,6 @@
 """The published layout of ``recording.h5``, version 1: row types, names and the checksum. Told in docs/recording-format.md."""
 
+import struct
 import zlib
 from typing import Any
 
@@ -15,6 +16,11 @@ ENCODED_ROW = np.dtype({
     "itemsize": 64,  # divides a page, so that a row is never torn; the rest is zero
 })
 NUMERIC_ROW = np.dtype([("device_ns", "<i8"), ("host_ns", "<i8"), ("sequence", "<i8"), ("flags", "<u4"), ("crc32", "<u4")])
+
+ENCODED_FIELDS = struct.Struct("<qqqqII")
+NUMERIC_FIELDS = struct.Struct("<qqqI")
+CRC_FIELD = struct.Struct("<I")
+"""The same rows for packing one at a time: the fields before the checksum, then the checksum."""
 
 GAPS = "gaps"
 MARKERS = "markers"

@@ -39,6 +39,7 @@ def record(drivers: Sequence[Driver], path: Path, *, task: str = "", source: str
             for driver in opened:
                 for spec in driver.streams:
                     writer.add_stream(spec)
+            writer.start()
             threads = [threading.Thread(target=_read, args=(driver, batches, stop), name=driver.name, daemon=True) for driver in opened]
             for thread in threads:
                 thread.start()

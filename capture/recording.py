@@ -13,17 +13,24 @@ import numpy.typing as npt
 
 from firsthand.capture.calibration import Calibration, CameraCalibration
 from firsthand.capture.clock import Clock, Nanoseconds
+from firsthand.capture.clock_fit import clock_of
 from firsthand.capture.decode import decode_depth, decode_images
 from firsthand.capture.errors import DamagedError, unknown
 from firsthand.capture.files import Provenance, reading_inside
 from firsthand.capture.layout import FORMAT, GAPS, MARKERS, VERSION, checksum
+from firsthand.capture.scan import scan
+from firsthand.capture.segment import LIVE, place
 from firsthand.capture.stream import DISCARD, Role, StreamSpec
 
 RESTORE = "restore it from a copy, or remove its episode"
 
 
 class Recording:
-    """An open ``recording.h5``, read-only. Use with ``with``."""
+    """An open ``recording.h5``, read-only. Use with ``with``.
+
+    Also of a take that is still being recorded or was interrupted: each ``recording.h5.part`` opens at any time and shows the samples
+    that were whole when each stream was first asked for.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -49,6 +56,8 @@ class Recording:
         """What the wearer was asked to do; empty where nobody said."""
         self.source = str(attrs["source"])
         """Where on the data ladder it comes from: teleop, wearable, egocentric, fleet or simulation."""
+        self.created_utc = str(attrs["created_utc"])
+        """When the take began, ISO 8601."""
         self.streams: Mapping[str, Stream] = {name: Stream(self._file["streams"][name], self.path) for name in self._file["streams"]}
 
     @cached_property
@@ -122,11 +131,35 @@ class Stream:
 
     @cached_property
     def rows(self) -> npt.NDArray[np.void]:
-        """The index as stored, in the order written (decoding order for a video codec)."""
+        """The index as stored, in the order written (decoding order for a video codec); of a live file, the rows that are whole."""
         with reading_inside(self.path, RESTORE):
-            rows: npt.NDArray[np.void] = self._group["index"][()]
+            rows: npt.NDArray[np.void] = self._live[0] if self._live else self._group["index"][()]
         rows.setflags(write=False)
         return rows
+
+    @cached_property
+    def _live(self) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]] | None:
+        """Of a file that is being recorded: the rows that are whole, and where they stand in the index."""
+        if LIVE not in self._group.file.attrs:
+            return None
+        with open(self._group.file.filename, "rb") as file:
+            share = scan(file.fileno(), place(self._group))
+        return share.rows[share.sound], np.flatnonzero(share.sound)
+
+    @cached_property
+    def _heap(self) -> Any:
+        return self._group["heap"]
+
+    @cached_property
+    def _values(self) -> npt.NDArray[np.float64]:
+        """One row of numbers for each of `rows`."""
+        values: npt.NDArray[np.float64]
+        if self._live:
+            stored = self._live[1]
+            values = self._group["values"][: stored[-1] + 1 if len(stored) else 0][stored]
+        else:
+            values = self._group["values"][()]
+        return values
 
     @cached_property
     def order(self) -> npt.NDArray[np.int64]:
@@ -156,8 +189,10 @@ class Stream:
 
     @cached_property
     def clock(self) -> Clock:
-        """The mapping from device to session time."""
+        """The mapping from device to session time; of a live file, fitted to what is there."""
         with reading_inside(self.path, RESTORE):
+            if self._live:
+                return clock_of(self.spec.clock, self.rows)
             return Clock.read(self._group["clock"])
 
     @cached_property
@@ -169,8 +204,7 @@ class Stream:
     def values(self) -> npt.NDArray[np.float64]:
         """The numbers of a numeric stream, shape (N, C)."""
         with reading_inside(self.path, RESTORE):
-            values: npt.NDArray[np.float64] = self._group["values"][()]
-        return values[self.order]
+            return self._values[self.order]
 
     def payload(self, i: int) -> bytes:
         """The encoded bytes of sample `i`."""
@@ -180,7 +214,7 @@ class Stream:
         """The encoded bytes of a row as stored."""
         entry = self.rows[row]
         with reading_inside(self.path, RESTORE):
-            return bytes(self._group["heap"][int(entry["offset"]) : int(entry["offset"]) + int(entry["size"])])
+            return self._heap[int(entry["offset"]) : int(entry["offset"]) + int(entry["size"])].tobytes()  # type: ignore[no-any-return]
 
     def images(self, start: int = 0, stop: int | None = None) -> Iterator[npt.NDArray[np.uint8]]:
         """Decode the pictures from `start` up to `stop`, in order: BGR, uint8, shape (H, W, 3), upright."""
@@ -198,12 +232,12 @@ class Stream:
         """What is wrong with the stored rows, one sentence each; empty when all checksums hold."""
         rows, name = self.rows, self.spec.name
         if self.spec.kind == "numeric":
-            values = self._group["values"][()]
+            values = self._values
             if len(values) != len(rows):
                 return [f"stream {name}: {len(rows)} index rows but {len(values)} rows of values"]
             payloads = (row.astype("<f8").tobytes() for row in values)
         else:
-            size = self._group["heap"].shape[0]
+            size = self._heap.shape[0]
             ends = rows["offset"].astype(np.int64) + rows["size"]
             if len(rows) and int(ends.max()) > size:
                 return [f"stream {name}: row {int(ends.argmax())} ends at byte {int(ends.max())}, the heap at {size}"]

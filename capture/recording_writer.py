@@ -1,97 +1,176 @@
-"""Writing ``recording.h5``: append samples, then `finish`; until then the file is called ``recording.h5.part``."""
+"""Writing ``recording.h5``: append samples, then `finish`. Whatever happens on the way, what was appended can be read."""
 
+import errno
 import json
 import os
-from dataclasses import asdict
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Protocol, Self
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from firsthand.capture.calibration import Calibration
-from firsthand.capture.clock_fit import clock_of
+from firsthand.capture.compact import compact
+from firsthand.capture.disk import has_holes
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.files import Provenance
-from firsthand.capture.layout import FORMAT, GAPS, MARKERS, VERSION, checksum, rows_of
+from firsthand.capture.journal import JournalWriter
+from firsthand.capture.layout import FORMAT, GAPS, MARKERS, VERSION, rows_of
+from firsthand.capture.recover import remove_take, temporary_path
+from firsthand.capture.segment import Capacity
+from firsthand.capture.segment_writer import SegmentWriter
 from firsthand.capture.stream import Sample, StreamSpec
 
-HEAP_CHUNK = 256 * 1024
-ROWS_CHUNK = 512
+Storage = Literal["segments", "journal"]
+SYNCS_KEPT = 20_000
 
 
 class RecordingWriter:
     """Appends samples to streams. Used with ``with``; leaving it without an error finishes the file.
 
-    An error on the way leaves the ``.part`` file, complete up to the last flush, for a person to look at.
+    Until then the take is in ``recording.h5.part`` (and ``.part.1`` ...), each a readable HDF5 file at any instant, or in
+    ``recording.h5.journal`` where files cannot have holes. An error on the way, even the end of the process, leaves them for
+    ``firsthand recover``; only the last `sync_s` seconds can be lost, and only to a power cut.
+
+    `storage` is found out by a test of the folder; the variable FIRSTHAND_STORAGE also sets it.
     """
 
     def __init__(self, path: Path, *, task: str = "", source: str = "wearable", provenance: Provenance | None = None,
-                 calibration: Calibration | None = None) -> None:
+                 calibration: Calibration | None = None, capacity: Capacity | None = None, sync_s: float = 0.25,
+                 storage: Storage | None = None) -> None:
         self.path = path
         self.part = path.with_name(path.name + ".part")
-        if path.exists() or self.part.exists():
-            raise FirsthandError(f"{path if path.exists() else self.part} exists already; a recording is never overwritten")
+        self._capacity = capacity or Capacity()
+        self._sync_s = sync_s
+        self._refuse_to_overwrite()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # v110 on both ends: readers as old as HDF5 1.10 can walk the file.
-            self._file = h5py.File(self.part, "w", libver=("v110", "v110"))
+            sparse = has_holes(path.parent)
         except OSError as error:
             raise FirsthandError(f"cannot write {path}: {error.strerror or error}") from error
-        self._file.attrs.update(format=FORMAT, version=VERSION, task=task, source=source,
-                                created_utc=datetime.now(UTC).isoformat(timespec="milliseconds"))
-        (provenance or Provenance(stage="record/1")).write(self._file.create_group("provenance"))
-        cameras = self._file.create_group("calibration")
+        wanted = storage or os.environ.get("FIRSTHAND_STORAGE") or ("segments" if sparse else "journal")
+        if wanted not in ("segments", "journal"):
+            raise FirsthandError(f"FIRSTHAND_STORAGE is 'segments' or 'journal', not {wanted!r}; leave it unset to have the folder tested")
+        self._storage = wanted
+        # Every file of the take, and the recording, get their description from this one, which is only in memory.
+        self._source = h5py.File(f"{path}.description", "w", driver="core", backing_store=False, libver=("v110", "v110"))
+        self._source.attrs.update(format=FORMAT, version=VERSION, task=task, source=source,
+                                  created_utc=datetime.now(UTC).isoformat(timespec="milliseconds"))
+        (provenance or Provenance(stage="record/1")).write(self._source.create_group("provenance"))
+        cameras = self._source.create_group("calibration")
         for name, camera in (calibration or Calibration()).cameras.items():
             camera.write(cameras.create_group(name))
-        self._streams: dict[str, _Appender] = {}
+        self._streams: dict[str, _Tally] = {}
+        self._disk: _Disk | None = None
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._syncing: threading.Thread | None = None
+        self._syncs_s: deque[float] = deque(maxlen=SYNCS_KEPT)
+        self._failure: OSError | None = None
         self.add_stream(StreamSpec(GAPS, "encoded", "events", encoding="json", clock="media"))
         self.add_stream(StreamSpec(MARKERS, "encoded", "events", encoding="json", clock="media"))
 
     def add_stream(self, spec: StreamSpec) -> None:
-        """Declare a stream; its name must be new."""
+        """Declare a stream, before the first sample; its name must be new."""
+        if self._disk:
+            raise ValueError(f"stream {spec.name!r} comes too late: the file was laid out with the first sample")
         if spec.name in self._streams:
             raise FirsthandError(f"two streams are called {spec.name!r}; rename one of the devices in the rig")
-        self._streams[spec.name] = _Appender(self._file.create_group(f"streams/{spec.name}"), spec)
+        self._streams[spec.name] = _Tally(spec)
+        group = self._source.create_group(f"streams/{spec.name}")
+        write_spec(group, spec)
+        group.create_dataset("index", (0,), rows_of(spec.kind))
+        if spec.kind == "encoded":
+            group.create_dataset("heap", (0,), np.uint8)
+        else:
+            values = group.create_dataset("values", (0, len(spec.names)), "<f8")
+            values.attrs.update(names=list(spec.names), units=list(spec.units))
+
+    def start(self) -> None:
+        """Lay out the file. The first sample does it too, but takes a few milliseconds longer for it."""
+        self._refuse_to_overwrite()
+        specs = [tally.spec for tally in self._streams.values()]
+        try:
+            self._disk = (SegmentWriter(self.part, self._source, specs, self._capacity) if self._storage == "segments" else
+                          JournalWriter(self.path.with_name(f"{self.path.name}.journal"), self._source, specs))
+        except FileExistsError:
+            raise FirsthandError(f"{self.part} was just begun by another recorder; give this one another folder") from None
+        except OSError as error:
+            raise self._refused(error) from error
+        self._syncing = threading.Thread(target=self._keep_synced, name=f"sync {self.path.name}", daemon=True)
+        self._syncing.start()
 
     def append(self, sample: Sample) -> None:
-        """Add one sample to its stream, and a row to ``gaps`` when its sequence shows that some are missing."""
-        stream = self._streams[sample.stream]
-        missing = sample.sequence - stream.next_sequence
-        if stream.count and missing > 0:
-            self._event(GAPS, sample.host_ns, {"stream": sample.stream, "first_sequence": stream.next_sequence, "missing": missing,
-                                               "from_device_ns": stream.last_device_ns, "to_device_ns": sample.device_ns})
-        stream.append(sample)
+        """Add one sample to its stream, and a row to ``gaps`` when its sequence shows that some are missing.
+
+        Raises `FirsthandError` when the disk is full or fails; what was appended before is safe.
+        """
+        tally = self._streams[sample.stream]
+        missing = sample.sequence - tally.next_sequence
+        if missing > 0 and tally.count:
+            self._event(GAPS, sample.host_ns, {"stream": sample.stream, "first_sequence": tally.next_sequence, "missing": missing,
+                                               "from_device_ns": tally.last_device_ns, "to_device_ns": sample.device_ns})
+        if self._disk is None:
+            self.start()
+        with self._lock:
+            if self._failure:
+                raise self._refused(self._failure)
+            try:
+                self._disk.append(sample)  # type: ignore[union-attr]
+            except OSError as error:
+                self._failure = error
+                raise self._refused(error) from error
+        tally.count += 1
+        tally.next_sequence = sample.sequence + 1
+        tally.last_device_ns = sample.device_ns
 
     def mark(self, host_ns: int, kind: str, text: str = "") -> None:
         """Write a marker at a session time."""
         self._event(MARKERS, host_ns, {"kind": kind, "text": text})
 
     def _event(self, stream: str, t_ns: int, fields: dict[str, Any]) -> None:
-        events = self._streams[stream]
-        events.append(Sample(stream, t_ns, t_ns, events.count, json.dumps(fields).encode()))
+        self.append(Sample(stream, t_ns, t_ns, self._streams[stream].count, json.dumps(fields).encode()))
 
     def counts(self) -> dict[str, int]:
         """Samples so far, by stream."""
-        return {name: stream.count for name, stream in self._streams.items()}
+        return {name: tally.count for name, tally in self._streams.items()}
+
+    def sync(self) -> None:
+        """Have everything appended so far on disk now, not at the next turn of the background. Raises `FirsthandError` as `append` does."""
+        try:
+            if self._disk and not self._failure:
+                self._sync()
+        except OSError as error:
+            self._failure = error
+        if self._failure:
+            raise self._refused(self._failure)
+
+    def sync_p99_s(self) -> float:
+        """How long the slowest hundredth of the syncs took; 0 before the first."""
+        return float(np.quantile(list(self._syncs_s), 0.99)) if self._syncs_s else 0.0
 
     def finish(self) -> None:
-        """Fit the clocks, flush, sync, and give the file its name."""
-        for stream in self._streams.values():
-            stream.flush()
-            stream.write_clock()
-        self._file.close()
-        with self.part.open("rb") as handle:
-            os.fsync(handle.fileno())
-        os.replace(self.part, self.path)
+        """Sync, then copy the take into a file of exact size with its clocks fitted, check every row of it, and give it its name."""
+        if self._disk is None:
+            self.start()
+        self._close()
+        if self._failure:
+            raise self._refused(self._failure)
+        compact(self._files, self.path, temporary_path(self.path), counts=self.counts())
+        remove_take(self.path)
 
     def discard(self) -> None:
         """Close and delete what was written."""
-        self._file.close()
-        self.part.unlink(missing_ok=True)
+        self._close()
+        remove_take(self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -99,75 +178,88 @@ class RecordingWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is None:
             self.finish()
-        else:
-            for stream in self._streams.values():
-                stream.flush()
-            self._file.close()
+        elif self._disk is not None:
+            self._close()
+            if not self._failure and self._storage == "segments":
+                # Not finished, but no reason to leave a file with room for hours. If that fails, it is as good as it was.
+                with suppress(FirsthandError):
+                    compact(self._files, self.part, temporary_path(self.path), counts=self.counts())
+                    for segment in self._files[1:]:
+                        segment.unlink()
 
-
-class _Appender:
-    """One stream of an open recording: rows gathered in memory, flushed a chunk at a time."""
-
-    def __init__(self, group: Any, spec: StreamSpec) -> None:
-        self.spec = spec
-        self.group = group
-        self.count = 0
-        self.next_sequence = 0
-        self.last_device_ns = 0
-        self._rows: list[npt.NDArray[np.void]] = []
-        self._payloads: list[bytes] = []
-        self._pending = 0
-        self._heap_size = 0
-        write_spec(group, spec)
-        row_type = rows_of(spec.kind)
-        self._index = group.create_dataset("index", (0,), row_type, maxshape=(None,), chunks=(ROWS_CHUNK,))
-        if spec.kind == "encoded":
-            self._data = group.create_dataset("heap", (0,), np.uint8, maxshape=(None,), chunks=(HEAP_CHUNK,))
-        else:
-            width = len(spec.names)
-            self._data = group.create_dataset("values", (0, width), np.float64, maxshape=(None, width), chunks=(ROWS_CHUNK, width))
-            self._data.attrs["names"] = list(spec.names)
-            self._data.attrs["units"] = list(spec.units)
-
-    def append(self, sample: Sample) -> None:
-        rows = np.zeros(1, rows_of(self.spec.kind))
-        row = rows[0]
-        row["device_ns"], row["host_ns"], row["sequence"], row["flags"] = sample.device_ns, sample.host_ns, sample.sequence, sample.flags
-        if self.spec.kind == "encoded":
-            payload = bytes(sample.data)
-            row["offset"], row["size"] = self._heap_size, len(payload)
-            self._heap_size += len(payload)
-        else:
-            values = np.asarray(sample.data, "<f8")
-            if values.shape != (len(self.spec.names),):
-                raise ValueError(f"stream {self.spec.name!r} takes {len(self.spec.names)} values a row, got shape {values.shape}")
-            payload = values.tobytes()
-        row["crc32"] = checksum(row, payload)
-        self._rows.append(rows)
-        self._payloads.append(payload)
-        self._pending += len(payload)
-        self.count += 1
-        self.next_sequence = sample.sequence + 1
-        self.last_device_ns = sample.device_ns
-        if len(self._rows) >= ROWS_CHUNK or self._pending >= 4 * HEAP_CHUNK:
-            self.flush()
-
-    def flush(self) -> None:
-        if not self._rows:
+    def _close(self) -> None:
+        """End the syncing, and have everything on disk. What goes wrong is told by `_failure`."""
+        if self._syncing:
+            self._stop.set()
+            self._syncing.join()
+            self._syncing = None
+        disk = self._disk
+        if disk and not self._source.id.valid:
             return
-        data = np.frombuffer(b"".join(self._payloads), np.uint8 if self.spec.kind == "encoded" else "<f8")
-        if self.spec.kind == "numeric":
-            data = data.reshape(-1, len(self.spec.names))
-        # Payload before rows: a row must never point at bytes that are not there.
-        for dataset, values in ((self._data, data), (self._index, np.concatenate(self._rows))):
-            start = dataset.shape[0]
-            dataset.resize(start + len(values), axis=0)
-            dataset[start:] = values
-        self._rows, self._payloads, self._pending = [], [], 0
+        if disk:
+            self._files = disk.files
+            try:
+                if not self._failure:
+                    disk.flush()
+                    disk.sync()
+            except OSError as error:
+                self._failure = error
+            finally:
+                disk.close()
+        self._source.close()
 
-    def write_clock(self) -> None:
-        if self.count:
-            clock_of(self.spec.clock, self._index[()]).write(self.group.create_group("clock"))
+    def _keep_synced(self) -> None:
+        while not self._stop.wait(self._sync_s):
+            try:
+                self._sync()
+            except OSError as error:
+                self._failure = self._failure or error
+                return
+
+    def _sync(self) -> None:
+        assert self._disk is not None
+        with self._lock:
+            self._disk.flush()
+        start = time.perf_counter()
+        self._disk.sync()
+        self._syncs_s.append(time.perf_counter() - start)
+        self._disk.prepare()
+
+    def _refuse_to_overwrite(self) -> None:
+        taken = [self.path, *sorted(self.path.parent.glob(f"{self.path.name}.part*")), self.path.with_name(f"{self.path.name}.journal")]
+        for path in taken:
+            if path.exists() and not path.name.endswith(".new"):
+                raise FirsthandError(f"{path} exists already; a recording is never overwritten")
+
+    def _refused(self, error: OSError) -> FirsthandError:
+        what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else f"the disk refused ({error.strerror or error})"
+        if self._disk is None:
+            return FirsthandError(f"cannot write {self.path}: {what}")
+        files = self._disk.files
+        return FirsthandError(f"{what}, so the recording stopped; everything before is in {files[0]}: make room, "
+                              f"then run 'firsthand recover {files[0]}'")
+
+
+class _Disk(Protocol):
+    """Where a take goes while it is recorded. All but `files` raise ``OSError`` when the disk refuses."""
+
+    @property
+    def files(self) -> Sequence[Path]: ...
+    def append(self, sample: Sample) -> None: ...
+    def flush(self) -> None: ...
+    def sync(self) -> None: ...
+    def prepare(self) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass
+class _Tally:
+    """What was seen of one stream."""
+
+    spec: StreamSpec
+    count: int = 0
+    next_sequence: int = 0
+    last_device_ns: int = 0
 
 
 def write_spec(group: Any, spec: StreamSpec) -> None:

@@ -1,0 +1,126 @@
+"""The fallback where files cannot have holes: an append-only journal of checksummed records, turned into a recording at the end."""
+
+import io
+import os
+import struct
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+
+from firsthand.capture.disk import open_for_writing, sync, write_all
+from firsthand.capture.errors import FirsthandError
+from firsthand.capture.files import sync_path
+from firsthand.capture.layout import CRC_AT, CRC_FIELD, ENCODED_FIELDS, ENCODED_ROW, NUMERIC_FIELDS, NUMERIC_ROW
+from firsthand.capture.segment import publish
+from firsthand.capture.segment_writer import HOLD_NS, numbers
+from firsthand.capture.stream import Sample, StreamSpec
+
+START = b"FHJ1"
+PREFIX = struct.Struct("<4sIII")
+"""What each record starts with: the letters, stream number, payload size, CRC-32 of these three and of the row. Then row and payload."""
+DESCRIPTION = 0xFFFFFFFF
+"""Stream number of the first record, which has no row: an HDF5 file image with the streams, calibration and provenance."""
+HOLD_BYTES = 64 * 1024
+
+
+class JournalWriter:
+    """Writes one take into ``recording.h5.journal``; does what `SegmentWriter` does. Methods raise ``OSError`` when the disk refuses."""
+
+    def __init__(self, path: Path, source: h5py.File, specs: Sequence[StreamSpec]) -> None:
+        self.path = path
+        source.flush()
+        image = bytes(source.id.get_file_image())
+        new = path.with_name(f"{path.name}.new")
+        new.write_bytes(PREFIX.pack(START, DESCRIPTION, len(image), _check(DESCRIPTION, len(image), image)) + image)
+        sync_path(new)
+        publish(new, path)
+        sync_path(path.parent)
+        self._fd = open_for_writing(path)
+        self._end = PREFIX.size + len(image)
+        self._streams = {name: (number, spec) for number, (name, spec) in enumerate(sorted((spec.name, spec) for spec in specs))}
+        self._held = bytearray()
+        self._since_ns = 0
+
+    @property
+    def files(self) -> list[Path]:
+        """The one file."""
+        return [self.path]
+
+    def append(self, sample: Sample) -> None:
+        """Write one sample; a small one may be held until `flush`."""
+        number, spec = self._streams[sample.stream]
+        if spec.kind == "encoded":
+            payload, row = bytes(sample.data), bytearray(ENCODED_ROW.itemsize)
+            at = self._end + len(self._held) + PREFIX.size + len(row)
+            ENCODED_FIELDS.pack_into(row, 0, sample.device_ns, sample.host_ns, sample.sequence, at, len(payload), sample.flags)
+        else:
+            payload, row = numbers(sample, len(spec.names) * 8), bytearray(NUMERIC_ROW.itemsize)
+            NUMERIC_FIELDS.pack_into(row, 0, sample.device_ns, sample.host_ns, sample.sequence, sample.flags)
+        fields = CRC_AT[len(row)]
+        CRC_FIELD.pack_into(row, fields, zlib.crc32(memoryview(row)[:fields], zlib.crc32(payload)))
+        if not self._held:
+            self._since_ns = sample.host_ns
+        self._held += PREFIX.pack(START, number, len(payload), _check(number, len(payload), row)) + row + payload
+        if abs(sample.host_ns - self._since_ns) >= HOLD_NS or len(self._held) >= HOLD_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand what is held to the operating system."""
+        if self._held:
+            write_all(self._fd, self._held, self._end)
+            self._end += len(self._held)
+            self._held.clear()
+
+    def sync(self) -> None:
+        """Have what was flushed on disk."""
+        sync(self._fd)
+
+    def prepare(self) -> None:
+        """Nothing: a journal grows."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._fd)
+
+
+def read_description(path: Path) -> h5py.File:
+    """What a journal says of its take, as an open HDF5 file with empty streams. Raises `FirsthandError` when it is not whole."""
+    with path.open("rb") as journal:
+        prefix = journal.read(PREFIX.size)
+        _, number, size, check = PREFIX.unpack(prefix) if len(prefix) == PREFIX.size else (b"", 0, 0, 0)
+        image = journal.read(size) if number == DESCRIPTION else b""
+    if not prefix.startswith(START) or number != DESCRIPTION or check != _check(number, size, image):
+        raise FirsthandError(f"{path} is no journal of a recording, or its beginning is damaged")
+    return h5py.File(io.BytesIO(image), "r")
+
+
+def read_journal(fd: int, described: h5py.File) -> dict[str, tuple[bytes, list[int]]]:
+    """By stream its rows, and where in the file each payload starts, up to the first record that is not whole."""
+    names = sorted(described["streams"])
+    rows = {name: (bytearray(), list[int]()) for name in names}
+    row_bytes = [described["streams"][name]["index"].dtype.itemsize for name in names]
+    end = os.fstat(fd).st_size
+    at = PREFIX.size + PREFIX.unpack(os.pread(fd, PREFIX.size, 0))[2]
+    while at + PREFIX.size <= end:
+        head = os.pread(fd, PREFIX.size + ENCODED_ROW.itemsize, at)
+        start, number, size, check = PREFIX.unpack_from(head)
+        if start != START or number >= len(names):
+            break
+        row = head[PREFIX.size : PREFIX.size + row_bytes[number]]
+        payload_at = at + PREFIX.size + len(row)
+        if check != _check(number, size, row) or payload_at + size > end:
+            break
+        fields = CRC_AT[len(row)]
+        if CRC_FIELD.unpack_from(row, fields)[0] != zlib.crc32(row[:fields], zlib.crc32(os.pread(fd, size, payload_at))):
+            break
+        stored, starts = rows[names[number]]
+        stored += row
+        starts.append(payload_at)
+        at = payload_at + size
+    return {name: (bytes(stored), starts) for name, (stored, starts) in rows.items()}
+
+
+def _check(number: int, size: int, row: bytes | bytearray) -> int:
+    return zlib.crc32(row, zlib.crc32(PREFIX.pack(START, number, size, 0)))

@@ -1,0 +1,163 @@
+"""Files of the published layout with all their space set out before a byte is written: live segments and finished recordings."""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from firsthand.capture.errors import FirsthandError
+from firsthand.capture.layout import rows_of
+from firsthand.capture.stream import StreamSpec
+
+LIVE = "segment"
+"""Root attribute of a file that is being recorded: its number in the take. A finished recording has none."""
+PAGE = 4096
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much of one stream a file has room for."""
+
+    rows: int
+    heap_bytes: int = 0
+    """Encoded streams only."""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """Room in one live segment. All of it is holes until it is written, so that only the apparent size of a file is large."""
+
+    heap_bytes: int = 1 << 30
+    """Of each picture stream: three minutes of 720p JPEG."""
+    rows: int = 1 << 16
+    """Of each stream: nine minutes at 120 Hz."""
+    event_bytes: int = 1 << 22
+    """Of ``gaps`` and ``markers`` each."""
+
+    def room(self, spec: StreamSpec) -> Room:
+        """Of one stream."""
+        return Room(self.rows, 0 if spec.kind == "numeric" else self.event_bytes if spec.role == "events" else self.heap_bytes)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one stream lies in a file."""
+
+    kind: str
+    index_at: int
+    """First byte of the index rows."""
+    rows: int
+    data_at: int
+    """First byte of the heap or of the values."""
+    data_bytes: int
+    row_bytes: int
+    """Of a row of values; 0 for an encoded stream."""
+
+
+def segment_path(part: Path, number: int) -> Path:
+    """The name of a take's segment: ``recording.h5.part``, then ``recording.h5.part.1`` and so on."""
+    return part if number == 0 else part.with_name(f"{part.name}.{number}")
+
+
+def create(path: Path, source: h5py.File, room: Mapping[str, Room], live: int | None = None) -> h5py.File:
+    """A new file with the description of `source` and the given room for its streams, all of it placed and none of it filled.
+
+    Every dataset is contiguous, allocated early, never filled and starts on a page, so its bytes may be written at
+    `places` once the file is closed; until then a row is all zero, which no checksum matches.
+    """
+    # v110 on both ends: readers as old as HDF5 1.10 can walk the file.
+    file = h5py.File(path, "w", libver=("v110", "v110"), alignment_threshold=PAGE, alignment_interval=PAGE)
+    _copy_attributes(source, file)
+    if live is not None:
+        file.attrs[LIVE] = live
+    for name in ("provenance", "calibration"):
+        _copy_group(source[name], file.create_group(name))
+    for name, described in source["streams"].items():
+        group = file.create_group(f"streams/{name}")
+        _copy_attributes(described, group)
+        add_data(group, described, room[name])
+        if "extradata" in described:
+            group.create_dataset("extradata", data=described["extradata"][()])
+    return file
+
+
+def add_data(group: Any, described: Any, room: Room) -> None:
+    """Set out ``index`` and ``heap`` or ``values`` in a stream's group, like those of the group `described`."""
+    _contiguous(group, "index", (room.rows,), described["index"].dtype)
+    if "values" in described:
+        _contiguous(group, "values", (room.rows, described["values"].shape[1]), described["values"].dtype)
+        _copy_attributes(described["values"], group["values"])
+    else:
+        _contiguous(group, "heap", (room.heap_bytes,), np.dtype(np.uint8))
+
+
+def places(file: h5py.File) -> dict[str, Place]:
+    """Where each stream lies. Raises `FirsthandError` when the bytes are not in one piece, as this firsthand lays them out."""
+    return {name: place(group) for name, group in file["streams"].items()}
+
+
+def place(group: Any) -> Place:
+    """Where the stream of a group lies."""
+    index, data = group["index"], group["values"] if "values" in group else group["heap"]
+    row_bytes = data.shape[1] * data.dtype.itemsize if "values" in group else 0
+    kind = "numeric" if "values" in group else "encoded"
+    if index.dtype != rows_of(kind) or data.dtype != (np.dtype("<f8") if row_bytes else np.dtype(np.uint8)):
+        raise FirsthandError(f"stream {group.name} of {group.file.filename} does not have the row types of a recording")
+    return Place(kind, _address(index), len(index), _address(data), data.size * data.dtype.itemsize, row_bytes)
+
+
+def _address(dataset: Any) -> int:
+    """Where a dataset's bytes start in the file; 0 for an empty one."""
+    if dataset.size == 0:
+        return 0
+    at = dataset.id.get_offset()
+    if at is None or dataset.id.get_storage_size() != dataset.size * dataset.dtype.itemsize:
+        raise FirsthandError(f"{dataset.name} of {dataset.file.filename} is not stored in one piece; it was not recorded by this firsthand")
+    return int(at)
+
+
+def _contiguous(group: Any, name: str, shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
+    how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    how.set_layout(h5py.h5d.CONTIGUOUS)
+    how.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    how.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    how.set_obj_track_times(False)
+    file_type = h5py.h5t.py_create(dtype, logical=True)
+    h5py.h5d.create(group.id, name.encode(), file_type, h5py.h5s.create_simple(shape), dcpl=how)
+
+
+def _copy_attributes(source: Any, target: Any) -> None:
+    for name, value in source.attrs.items():
+        if name != LIVE:
+            target.attrs[name] = value
+
+
+def _copy_group(source: Any, target: Any) -> None:
+    """Written anew: HDF5's own copy turns the order of its records round, so that a copy of a copy has other bytes."""
+    _copy_attributes(source, target)
+    for name, item in source.items():
+        if isinstance(item, h5py.Group):
+            _copy_group(item, target.create_group(name))
+        else:
+            _copy_attributes(item, target.create_dataset(name, data=item[()]))
+
+
+def publish(new: Path, path: Path) -> None:
+    """Give a new file its name, which must not be taken. Raises ``FileExistsError``."""
+    try:
+        os.link(new, path)
+    except FileExistsError:
+        new.unlink()
+        raise
+    except OSError:  # a file system without hard links
+        if path.exists():
+            new.unlink()
+            raise FileExistsError(path) from None
+        os.replace(new, path)
+    with suppress(FileNotFoundError):
+        new.unlink()
