@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -288,6 +289,29 @@ def _info_table(item: dict[str, Any]) -> Table:
         judged = (str(timing["missing"]), drift, offset, timing["verdict"])
         table.add_row(_plain(s["name"]), s["carries"], str(s["samples"]), *figures, *judged)
     return table
+
+
+@app.command()
+def recover(path: Annotated[Path, typer.Argument(metavar="PATH", help="A .part file, or a folder with interrupted takes.")],
+            as_json: AsJson = False) -> None:
+    """Finish recordings that were interrupted; says what was saved and what was lost."""
+    from firsthand.capture.recover import recover as run
+
+    with bars() as bar:
+        takes = run(path, progress=partial(bar, "recover"))
+    if as_json:
+        show_json([{**asdict(take), "path": str(take.path)} for take in takes])
+    elif not takes:
+        out.print(f"{_plain(str(path))}: nothing was interrupted here", highlight=False, soft_wrap=True)
+    for take in takes if not as_json else ():
+        if take.problem:
+            continue
+        saved = ", ".join(f"{name} {count}" for name, count in take.saved.items() if count) or "no sample"
+        lost = ", ".join(f"{name} {count}" for name, count in take.lost.items() if count) or "none"
+        out.print(_plain(f"{take.path}: saved {saved}; rows begun but not whole: {lost}; gaps told: {take.gaps}"), highlight=False,
+                  soft_wrap=True)
+    if problems := [f"{take.path}: {take.problem}" for take in takes if take.problem]:
+        fail(*problems)
 
 
 @app.command()

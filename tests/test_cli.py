@@ -177,3 +177,19 @@ def test_a_file_that_is_no_hand_model_is_one_sentence(tiny_library: Path, tmp_pa
     with zipfile.ZipFile(tmp_path / "other.task", "w") as archive:
         archive.writestr("a", "b")
     refused(firsthand("process", tiny_library, "--robot", "panda_gripper", FIRSTHAND_HAND_MODEL=str(tmp_path / "other.task")), "not a hand")
+
+
+def test_an_interrupted_take_is_recovered(tmp_path: Path) -> None:
+    code = ("import os, sys; from pathlib import Path; import numpy as np\n"
+            "from firsthand.capture.recording_writer import RecordingWriter; from firsthand.capture.stream import Sample, StreamSpec\n"
+            "writer = RecordingWriter(Path(sys.argv[1])); writer.add_stream(StreamSpec('imu', 'numeric', 'imu', names=('ax',), units=('m/s^2',)))\n"
+            "[writer.append(Sample('imu', i * 5_000_000, i * 5_000_000, i, np.array([float(i)]))) for i in range(2000)]\n"
+            "import time; time.sleep(0.2); os.kill(os.getpid(), 9)\n")
+    recording = tmp_path / "000" / "recording.h5"
+    assert subprocess.run([sys.executable, "-c", code, str(recording)]).returncode == -signal.SIGKILL
+    assert not recording.exists()
+    (take,) = json.loads(firsthand("recover", tmp_path, "--json").stdout)
+    assert take["path"] == str(recording) and take["saved"]["imu"] >= 1900 and not take["problem"]
+    assert [p.name for p in recording.parent.iterdir()] == ["recording.h5"]
+    assert "nothing was interrupted" in firsthand("recover", tmp_path).stdout
+    refused(firsthand("recover", tmp_path / "nowhere.part"), "no interrupted recording")
