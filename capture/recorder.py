@@ -26,7 +26,7 @@ def record(drivers: Sequence[Driver], path: Path, *, task: str = "", source: str
     """Record until every driver has ended or `stop` is set; returns the number of samples by stream.
 
     `progress` is called with these numbers as they grow. Ctrl-C ends the take and keeps it. Raises `FirsthandError` when there is
-    no device, or when one fails; what was recorded until then stays in the ``.part`` file.
+    no device, or when one fails; what was recorded until then stays in the ``.part`` file, for ``firsthand recover``.
     """
     if not drivers:
         raise FirsthandError("no device to record from; name at least one in the rig")

@@ -170,7 +170,8 @@ class RecordingWriter:
     def discard(self) -> None:
         """Close and delete what was written."""
         self._close()
-        remove_take(self.path)
+        if self._disk:
+            remove_take(self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -178,9 +179,9 @@ class RecordingWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is None:
             self.finish()
-        elif self._disk is not None:
+        else:
             self._close()
-            if not self._failure and self._storage == "segments":
+            if self._disk and not self._failure and self._storage == "segments":
                 # Not finished, but no reason to leave a file with room for hours. If that fails, it is as good as it was.
                 with suppress(FirsthandError):
                     compact(self._files, self.part, temporary_path(self.path), counts=self.counts())

@@ -95,9 +95,9 @@ class SegmentWriter:
                     segment_path(self.part, self._number + 1).unlink()
                     self._next = None
             fd, places = self._next or self._create(self._number + 1, self._room)
-            self._full.append(self._fd)
-            self._next, self._fd, self._number = None, fd, self._number + 1
-        self._streams = {name: type(stream)(fd, places[name]) for name, stream in self._streams.items()}
+            streams = {name: type(stream)(fd, places[name]) for name, stream in self._streams.items()}
+            full, self._next, self._fd, self._number, self._streams = self._fd, None, fd, self._number + 1, streams
+            self._full.append(full)
 
     def _create(self, number: int, room: dict[str, Room]) -> tuple[int, dict[str, Place]]:
         path = segment_path(self.part, number)
@@ -183,9 +183,8 @@ class _Numeric:
             place = self._place
             write_all(self._fd, self._values, place.data_at + self._written * place.row_bytes)
             write_all(self._fd, self._rows, place.index_at + self._written * len(self._row))
-            self._written = self._count
-            self._values.clear()
-            self._rows.clear()
+            # In one step: Ctrl-C must not find values without their rows.
+            self._written, self._values, self._rows = self._count, bytearray(), bytearray()
 
     def fullness(self) -> float:
         """Of the rows."""

@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import threading
 import time
 from pathlib import Path
@@ -127,3 +128,35 @@ def test_too_few_values_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="takes 2 values a row, got shape"):
         writer.append(Sample("a", 0, 0, 0, np.array([1.0])))
     writer.discard()
+
+
+def test_ctrl_c_at_any_moment_leaves_a_take_that_finishes(tmp_path: Path) -> None:
+    """The recorder goes on after Ctrl-C to write what the devices had delivered; a sample it came upon may be lost, no more."""
+    rng = random.Random(3)
+    path = tmp_path / "recording.h5"
+    hits, appended = 0, {"n": set[int](), "e": set[int]()}
+
+    def press(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, press)
+    try:
+        with RecordingWriter(path, capacity=Capacity(rows=40, heap_bytes=20_000)) as writer:
+            writer.add_stream(StreamSpec("n", "numeric", "glove", names=("c",), units=("1",)))
+            writer.add_stream(StreamSpec("e", "encoded", "other", encoding="bytes"))
+            writer.start()
+            for i in range(400):
+                for sample in (Sample("n", i, i * 10_000_000, i, np.array([float(i)])), Sample("e", i, i * 10_000_000, i, bytes(i % 200))):
+                    try:
+                        signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-6, 150e-6))
+                        writer.append(sample)
+                        appended[sample.stream].add(i)
+                        time.sleep(1)  # it comes in any case
+                    except KeyboardInterrupt:
+                        hits += 1
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert check_recording(path) == []
+    with Recording(path) as recording:
+        assert hits == 800 and all(len(taken) > 30 for taken in appended.values())
+        assert all(taken <= set(recording[name].sequence.tolist()) for name, taken in appended.items())
