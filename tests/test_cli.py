@@ -182,7 +182,8 @@ def test_a_file_that_is_no_hand_model_is_one_sentence(tiny_library: Path, tmp_pa
 def test_an_interrupted_take_is_recovered(tmp_path: Path) -> None:
     code = ("import os, sys; from pathlib import Path; import numpy as np\n"
             "from firsthand.capture.recording_writer import RecordingWriter; from firsthand.capture.stream import Sample, StreamSpec\n"
-            "writer = RecordingWriter(Path(sys.argv[1])); writer.add_stream(StreamSpec('imu', 'numeric', 'imu', names=('ax',), units=('m/s^2',)))\n"
+            "writer = RecordingWriter(Path(sys.argv[1]))\n"
+            "writer.add_stream(StreamSpec('imu', 'numeric', 'imu', names=('ax',), units=('m/s^2',)))\n"
             "[writer.append(Sample('imu', i * 5_000_000, i * 5_000_000, i, np.array([float(i)]))) for i in range(2000)]\n"
             "import time; time.sleep(0.2); os.kill(os.getpid(), 9)\n")
     recording = tmp_path / "000" / "recording.h5"
