@@ -17,7 +17,7 @@ from firsthand.annotate.contact_sheet import contact_sheet
 from firsthand.annotate.report import write_report
 from firsthand.annotate.suggest import suggest_segments
 from firsthand.capture.errors import FirsthandError
-from firsthand.capture.files import write_json
+from firsthand.capture.files import need_space, write_json
 from firsthand.capture.library import Episode, new_session, sessions
 from firsthand.capture.recorder import record
 from firsthand.capture.synthetic.skin import TONES
@@ -31,6 +31,8 @@ from firsthand.retarget.hand_track import read_hands
 GRIPPER, DEXTEROUS = "panda_gripper", "allegro_right"
 TASKS = ("pick-and-place", "pour", "fold")
 FPS, DURATION_S = 30, 6.0
+TAKE_BYTES = 100_000_000
+"""What a take comes to at most: its recording twice while it is finished, two datasets, a share of the report."""
 MARK = "demo.json"
 
 Progress = Callable[[str, int, int], None]
@@ -58,6 +60,7 @@ class Demo:
 def run(folder: Path, *, episodes: int, seed: int, progress: Progress) -> Demo:
     """Run every stage into `folder`; what an earlier, interrupted run with the same arguments left is used, not made again."""
     _claim(folder, {"episodes": episodes, "seed": seed, "fps": FPS, "duration_s": DURATION_S})
+    need_space(folder, episodes * TAKE_BYTES)
     hand_model(progress=partial(progress, "hand model (once)"))
     library = folder / "library"
     takes = [_take(library, number, seed, progress) for number in range(episodes)]

@@ -25,8 +25,9 @@ def record(drivers: Sequence[Driver], path: Path, *, task: str = "", source: str
            stop: threading.Event | None = None, progress: Callable[[Mapping[str, int]], None] | None = None) -> dict[str, int]:
     """Record until every driver has ended or `stop` is set; returns the number of samples by stream.
 
-    `progress` is called with these numbers as they grow. Ctrl-C ends the take and keeps it. Raises `FirsthandError` when there is
-    no device, or when one fails; what was recorded until then stays in the ``.part`` file, for ``firsthand recover``.
+    `progress` is called with these numbers as they grow. Ctrl-C ends the take, finishes its recording, and goes on up as
+    `KeyboardInterrupt`. Raises `FirsthandError` when there is no device, or when one fails; what was recorded until then stays in the
+    ``.part`` file, for ``firsthand recover``.
     """
     if not drivers:
         raise FirsthandError("no device to record from; name at least one in the rig")
@@ -44,9 +45,11 @@ def record(drivers: Sequence[Driver], path: Path, *, task: str = "", source: str
             for thread in threads:
                 thread.start()
             running = {driver.name for driver in opened}
+            interrupted: KeyboardInterrupt | None = None
             try:
                 _write(writer, batches, running, progress)
-            except KeyboardInterrupt:  # the person ends the take: the devices stop, what they delivered is written
+            except KeyboardInterrupt as error:  # the person ends the take: the devices stop, what they delivered is written
+                interrupted = error
                 stop.set()
                 _write(writer, batches, running, None)
             finally:
@@ -55,7 +58,10 @@ def record(drivers: Sequence[Driver], path: Path, *, task: str = "", source: str
                     while thread.is_alive():
                         _drain(batches)
                         thread.join(READ_TIMEOUT_S)
-            return writer.counts()
+            counts = writer.counts()
+    if interrupted:
+        raise interrupted
+    return counts
 
 
 def _read(driver: Driver, batches: Batches, stop: threading.Event) -> None:

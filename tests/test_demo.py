@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -62,3 +64,17 @@ def test_a_folder_of_something_else_is_left_alone(demo: tuple[Path, subprocess.C
         refused = run(place, *arguments)
         assert refused.returncode == 1 and "error:" in refused.stderr and "Traceback" not in refused.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_demo_stopped_while_it_records_leaves_no_half_take(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    command = [sys.executable, "-m", "firsthand.cli", "demo", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(folder.glob("library/.*.part/000/recording.h5.part")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1 and "stopped" in said and "Traceback" not in said
+    assert list(folder.glob("library/*")) == []

@@ -71,7 +71,8 @@ def test_ctrl_c_ends_a_take_and_keeps_it(tmp_path: Path) -> None:
             pressed.append(True)
             raise KeyboardInterrupt
 
-    record([Counter("a", 0, endless=True), Counter("b", 14)], tmp_path / "recording.h5", progress=press)
+    with pytest.raises(KeyboardInterrupt):
+        record([Counter("a", 0, endless=True), Counter("b", 14)], tmp_path / "recording.h5", progress=press)
     with Recording(tmp_path / "recording.h5") as recording:
         assert len(recording["a"]) > 200 and recording.gaps == []
 
