@@ -81,20 +81,20 @@ def record(folder: Path, n: int, *, calibration: bool = True, poses: np.ndarray 
     known = Calibration({"head": CAMERA} if calibration else {})
     with RecordingWriter(episode.recording_path, calibration=known) as writer:
         writer.add_stream(StreamSpec("head", "encoded", "camera", encoding="jpeg", clock="media"))
-        jpeg = cv2.imencode(".jpg", np.full((HEIGHT, WIDTH, 3), 120, np.uint8))[1].tobytes()
-        for i in range(n):
-            writer.append(Sample("head", i * PERIOD, i * PERIOD, i, jpeg))
         if poses is not None:
             units = ("m",) * 3 + ("1",) * 4
             writer.add_stream(StreamSpec("head-pose", "numeric", "pose", names=COLUMNS, units=units, about="head", clock="media"))
-            for i, pose in enumerate(poses):
-                writer.append(Sample("head-pose", i * pose_every, i * pose_every, i, pose))
         if depth is not None:
             extra = {"depth_unit_m": 0.0001}
             writer.add_stream(StreamSpec("depth", "encoded", "depth", encoding="png", about="head", clock="media", extra=extra))
-            for i, image in enumerate(depth):
-                png = cv2.imencode(".png", np.round(image * 1e4).astype(np.uint16))[1].tobytes()
-                writer.append(Sample("depth", i * PERIOD + 4_000_000, i * PERIOD + 4_000_000, i, png))
+        jpeg = cv2.imencode(".jpg", np.full((HEIGHT, WIDTH, 3), 120, np.uint8))[1].tobytes()
+        for i in range(n):
+            writer.append(Sample("head", i * PERIOD, i * PERIOD, i, jpeg))
+        for i, pose in enumerate(() if poses is None else poses):
+            writer.append(Sample("head-pose", i * pose_every, i * pose_every, i, pose))
+        for i, image in enumerate(() if depth is None else depth):
+            png = cv2.imencode(".png", np.round(image * 1e4).astype(np.uint16))[1].tobytes()
+            writer.append(Sample("depth", i * PERIOD + 4_000_000, i * PERIOD + 4_000_000, i, png))
     return episode
 
 
