@@ -3,8 +3,9 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,6 +21,9 @@ from firsthand.retarget.hand_track import ABSENT, MEASURED, Hands, HandTrack
 
 FPS, WIDTH, HEIGHT = 30, 160, 120
 SHARED = Path(os.environ.get("FIRSTHAND_SHARED", Path(__file__).parents[2] / "shared"))
+CHROMIUM = Path("/usr/bin/chromium")
+ARGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        "--autoplay-policy=no-user-gesture-required")
 
 
 @pytest.fixture(scope="session")
@@ -129,3 +133,18 @@ def real_library(shared: Path, firsthand: Callable[..., str], tmp_path_factory: 
     firsthand("import", video, "--into", library, "--task", "show every finger")
     firsthand("process", library, "--robot", "panda_gripper", "--robot", "allegro_right")
     return library
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A running browser; tests that need it skip where Playwright or Chromium is not installed.
+
+    One module at a time: Playwright refuses a second session beside an open one.
+    """
+    api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (pip install 'firsthand[dev]')")
+    if not CHROMIUM.exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGS))
+        yield browser
+        browser.close()

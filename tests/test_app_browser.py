@@ -23,9 +23,6 @@ from firsthand.annotate.store import Edit, library_store
 from firsthand.capture.library import find_episodes
 from firsthand.retarget.hand_track import read_hands
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        "--autoplay-policy=no-user-gesture-required")
 WAIT_MS = 20_000
 
 BARCODE = """canvas => { const g = canvas.getContext('2d'), y = Math.round(canvas.height / 16); let n = 0;
@@ -113,9 +110,9 @@ class Tab:
 
 
 @pytest.fixture
-def tab(server: Server, browser: Any) -> Iterator[Tab]:
+def tab(server: Server, chromium: Any) -> Iterator[Tab]:
     """A fresh page on the app."""
-    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    context = chromium.new_context(viewport={"width": 1400, "height": 900})
     page = context.new_page()
     tab = Tab(page, server.url)
     page.on("console", lambda message: tab.complaints.append(message.text) if message.type == "error" else None)
@@ -124,18 +121,6 @@ def tab(server: Server, browser: Any) -> Iterator[Tab]:
     page.on("pageerror", lambda error: tab.complaints.append(str(error)))
     yield tab
     context.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A headless Chromium; the tests skip where Playwright or Chromium is not installed."""
-    api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (pip install 'firsthand[dev]')")
-    if not CHROMIUM.exists():
-        pytest.skip(f"no Chromium at {CHROMIUM}")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(ARGS))
-        yield browser
-        browser.close()
 
 
 def test_every_frame_is_shown_as_itself_with_its_own_hands(tab: Tab, tiny_library: Path) -> None:
