@@ -26,7 +26,10 @@ class StreamSpec:
     role: Role
     """What later stages use it as."""
     encoding: str = ""
-    """For ``encoded``: ``jpeg``, ``png`` (16-bit depth), ``json``, or a codec's FFmpeg name such as ``h264`` or ``hevc``."""
+    """For ``encoded``: ``jpeg``, ``png`` (16-bit depth), ``json``, or a codec's FFmpeg name such as ``h264`` or ``hevc``.
+
+    ``raw``, from a driver only: its samples are pictures as arrays, (H, W, 3) BGR uint8 or (H, W) uint16, and are encoded as the rig
+    says before they are stored."""
     names: tuple[str, ...] = ()
     """For ``numeric``: one name per column."""
     units: tuple[str, ...] = ()
@@ -65,6 +68,6 @@ class Sample:
     """The host's monotonic clock on arrival, raw."""
     sequence: int
     """The device's counter; a step of more than one is a drop and is written down as a gap."""
-    data: bytes | npt.NDArray[np.floating[Any]]
-    """The encoded bytes, or the row of values, shape (C,)."""
+    data: bytes | memoryview | npt.NDArray[Any]
+    """The encoded bytes, or the row of values, shape (C,); from a driver of a ``raw`` stream the picture."""
     flags: int = KEYFRAME
