@@ -132,6 +132,11 @@ class RecordingWriter:
         tally.next_sequence = sample.sequence + 1
         tally.last_device_ns = sample.device_ns
 
+    def gap(self, stream: str, host_ns: int, *, first_sequence: int, missing: int, cause: str, **fields: Any) -> None:
+        """Tell in ``gaps`` that samples are missing before the stream's next one, and why; `append` then does not tell it again."""
+        self._event(GAPS, host_ns, {"stream": stream, "first_sequence": first_sequence, "missing": missing, "cause": cause, **fields})
+        self._streams[stream].next_sequence = first_sequence + missing
+
     def mark(self, host_ns: int, kind: str, text: str = "") -> None:
         """Write a marker at a session time."""
         self._event(MARKERS, host_ns, {"kind": kind, "text": text})
@@ -166,6 +171,18 @@ class RecordingWriter:
             raise self._refused(self._failure)
         compact(self._files, self.path, temporary_path(self.path), counts=self.counts())
         remove_take(self.path)
+
+    def close(self) -> None:
+        """End the take with everything synced, and leave it to `recover_take`, in this process or another, to finish it."""
+        if self._disk is None:
+            self.start()
+        self._close()
+        if self._failure:
+            raise self._refused(self._failure)
+
+    def abandon(self) -> None:
+        """Close after a fault; what was written stays for ``firsthand recover``."""
+        self._close()
 
     def discard(self) -> None:
         """Close and delete what was written."""

@@ -20,7 +20,7 @@ class Device:
     name: str
     """Unique in the rig."""
     driver: str
-    """A name in `DRIVERS`."""
+    """A name in `DRIVERS`, one that another package adds, or ``"module:function"``."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What the driver's factory is called with."""
     encode: Mapping[str, str] = field(default_factory=dict)
@@ -85,7 +85,7 @@ def _device(path: Path, number: int, table: Any) -> Device:
         if not values.get(key):
             raise FirsthandError(f"{where} has no {key}; every device needs a name and a driver")
     known = names("drivers", DRIVERS)
-    if values["driver"] not in known:
+    if values["driver"] not in known and ":" not in values["driver"]:
         raise FirsthandError(f"{where}: {unknown('driver', values['driver'], known)}")
     if values.get("on_lost", "stop") not in get_args(OnLost):
         raise FirsthandError(f"{where}: on_lost is {values['on_lost']!r}; it is 'continue' or 'stop'")

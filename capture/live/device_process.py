@@ -196,7 +196,8 @@ class _Lane:
         ring.set(n, Figure.DEVICE_NS, sample.device_ns)
         ring.set(n, Figure.DRIFT_PPB, round(self._clock.drift_ppm * 1000))
         if self._encoder is None:
-            self._put(sample, sample.data if self.spec.kind == "encoded" else np.ascontiguousarray(sample.data, "<f8").tobytes(), sample.flags)
+            payload = sample.data if self.spec.kind == "encoded" else np.ascontiguousarray(sample.data, "<f8").tobytes()
+            self._put(sample, payload, sample.flags)
             return
         try:
             self._waiting.put_nowait(sample)
@@ -259,7 +260,7 @@ def _bytes_per_s(spec: StreamSpec) -> float:
     rate = spec.rate_hz or 100.0
     if spec.kind == "numeric":
         return rate * (64 + 8 * len(spec.names))
-    pixels = (spec.width_px or 640) * (spec.height_px or 480)
+    pixels = (spec.width_px or 1920) * (spec.height_px or 1080)
     per_pixel = {"camera": 0.25, "depth": 1.2}.get(spec.role, 0.0)
     return rate * max(pixels * per_pixel, 4096)
 

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, TextIO
 
@@ -31,7 +31,7 @@ class Outbox:
                 pass
 
 
-def lines(file: TextIO) -> Iterator[dict[str, Any]]:
+def lines(file: Iterable[str]) -> Iterator[dict[str, Any]]:
     """The documents that come in, until the other end is gone."""
     for line in file:
         yield json.loads(line)
