@@ -32,7 +32,8 @@ class Takes:
         found = [path for path, document in sessions(library)
                  if document.get("wearer") == wearer and document.get("rig", {}).get("name") == rig.name]
         if not found:
-            raise FirsthandError(f"no session of rig {rig.name!r} and wearer {wearer!r} in {library} to resume; leave --resume out to begin one")
+            raise FirsthandError(f"no session of rig {rig.name!r} and wearer {wearer!r} in {library} to resume; "
+                                 "leave --resume out to begin one")
         return cls(found[-1])
 
     @property
