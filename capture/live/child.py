@@ -35,7 +35,8 @@ class Child:
         self._events = events
         self._lock = threading.Lock()
         self.send(config)
-        threading.Thread(target=self._listen, name=f"hear {name}", daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, name=f"hear {name}", daemon=True)
+        self._listener.start()
 
     def send(self, document: dict[str, Any]) -> None:
         """Send one line; a process that is gone does not hear it, which `_listen` tells."""
@@ -46,10 +47,11 @@ class Child:
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
-        with suppress(ValueError):
+        with self.process.stdout, suppress(ValueError):  # a line that was cut off by its end
             for document in lines(self.process.stdout):
                 self._events.put((self.name, document))
         code = self.process.wait()
+        self.end()
         self._events.put((self.name, {"event": "gone", "reason": _how(code), "code": code, "pid": self.process.pid}))
 
     def end(self) -> None:
@@ -64,7 +66,7 @@ class Child:
             self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait()
+        self._listener.join()
 
 
 def _how(code: int) -> str:

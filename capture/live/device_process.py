@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from firsthand.capture.calibration import Calibration
+from firsthand.capture.clock_cuts import CUT_NS
 from firsthand.capture.clock_live import LiveClock
 from firsthand.capture.driver import DRIVERS, Driver
 from firsthand.capture.errors import FirsthandError
@@ -169,7 +170,6 @@ class _Lane:
     _waits_for_key: bool = False
 
     def __post_init__(self) -> None:
-        self._gone_since_ns = self.ring.figure(self.number, Figure.HOST_NS)
         self._encoder: Any = None
         if self.spec.encoding == "raw":
             from firsthand.capture.encode import open_encoder
@@ -194,6 +194,7 @@ class _Lane:
         self._clock.add(sample.device_ns, sample.host_ns)
         ring.set(n, Figure.HOST_NS, sample.host_ns)
         ring.set(n, Figure.DEVICE_NS, sample.device_ns)
+        ring.set(n, Figure.SEQUENCE, sample.sequence)
         ring.set(n, Figure.DRIFT_PPB, round(self._clock.drift_ppm * 1000))
         if self._encoder is None:
             payload = sample.data if self.spec.kind == "encoded" else np.ascontiguousarray(sample.data, "<f8").tobytes()
@@ -240,13 +241,16 @@ class _Lane:
             self._encoder.force_keyframe()
 
     def _tell_of_absence(self, sample: Sample) -> None:
-        """The stream was there before, so its device was away: say from when to when."""
-        if not self._gone_since_ns:
+        """Where the stream was there before, its device was away: say from when to when, and how many samples that was."""
+        since_ns = self.ring.figure(self.number, Figure.HOST_NS)
+        if not since_ns:
             return
-        away_ns = sample.host_ns - self._gone_since_ns
-        rate = self.spec.rate_hz
-        fields = {"from_host_ns": self._gone_since_ns, "to_host_ns": sample.host_ns,
-                  "missing": max(round(away_ns * 1e-9 * rate) - 1, 0) if rate else 0}
+        away_ns = sample.host_ns - since_ns
+        jump = sample.sequence - self.ring.figure(self.number, Figure.SEQUENCE)
+        went_on = jump > 0 and abs(sample.device_ns - self.ring.figure(self.number, Figure.DEVICE_NS) - away_ns) < CUT_NS
+        estimate = max(round(away_ns * 1e-9 * self.spec.rate_hz) - 1, 0) if self.spec.rate_hz else 0
+        fields = {"from_host_ns": since_ns, "to_host_ns": sample.host_ns, "missing": jump - 1 if went_on else estimate,
+                  "estimated": not went_on}
         with _putting:
             self.ring.put(GAP, self.number, sample.device_ns, sample.host_ns, sample.sequence, 0, json.dumps(fields).encode())
 

@@ -48,7 +48,8 @@ class Figure(IntEnum):
     DEVICE_NS = 6
     DRIFT_PPB = 7
     """Of the live clock."""
-    LATEST = 8
+    SEQUENCE = 8
+    LATEST = 9
     """One more than the position of the newest record; 0 before the first."""
 
 

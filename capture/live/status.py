@@ -39,8 +39,8 @@ class StreamStatus:
     """Samples the device's own sequence says are missing in this take."""
     dropped: int
     """Samples this machine had to let go in this take: memory full, or encoding too slow."""
-    age_s: float
-    """Since the last sample arrived."""
+    age_s: float | None
+    """Since the last sample arrived; None before the first."""
     drift_ppm: float | None
     """How much faster the session clock runs than the device's, estimated live."""
     size_bps: float = 0.0

@@ -205,7 +205,7 @@ class Supervisor:
         host_ns = ring.figure(n, Figure.HOST_NS)
         samples, missing, dropped, _ = self._tally.get("streams", {}).get(spec.name, (0, 0, 0, 0)) if self._taking else (0, 0, 0, 0)
         drift_ppm = ring.figure(n, Figure.DRIFT_PPB) / 1000 if ring.figure(n, Figure.COUNT) and spec.clock == "device" else None
-        age_s = (time.monotonic_ns() - host_ns) * 1e-9 if host_ns else float("inf")
+        age_s = (time.monotonic_ns() - host_ns) * 1e-9 if host_ns else None
         return StreamStatus(spec.name, watched.device.name, spec.rate_hz, rate_hz, samples, missing, dropped, age_s, drift_ppm, size_bps)
 
     # the processes

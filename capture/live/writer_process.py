@@ -207,11 +207,13 @@ class Writer:
         if record.kind == GAP:
             told = json.loads(bytes(record.payload))
             since_ns = max(told["from_host_ns"], take.begin_ns)
+            whole = since_ns == told["from_host_ns"]
             away = (told["to_host_ns"] - since_ns) / max(told["to_host_ns"] - told["from_host_ns"], 1)
-            missing = round(told["missing"] * away)
+            missing = told["missing"] if whole else round(told["missing"] * away)
             tally.missing += missing
             writer.gap(spec.name, record.host_ns, first_sequence=tally.next_sequence, missing=missing, cause="vanished",
-                       from_host_ns=since_ns, to_host_ns=told["to_host_ns"], estimated=True)
+                       from_host_ns=since_ns, to_host_ns=told["to_host_ns"], estimated=told["estimated"] or not whole)
+            tally.next_sequence = record.sequence
             return
         if spec.kind == "encoded" and not tally.samples and not record.flags & KEYFRAME:
             return
