@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from firsthand.capture.decode import decode_images
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.live.status import Status
 from firsthand.capture.live.supervisor import Supervisor
@@ -117,8 +118,12 @@ def test_raw_pictures_are_encoded_as_the_rig_says(tmp_path: Path) -> None:
         for name, encoding in (("head", "jpeg"), ("side", "h264"), ("depth", "png")):
             stream = recording[name]
             assert stream.spec.encoding == encoding
-            with FrameReader(stream) as pictures:
-                assert [read_barcode(pictures[i]) for i in range(len(stream))] == stream.sequence.tolist()
+            pictures = [_depth(stream.payload(i)) for i in range(len(stream))] if name == "depth" else decode_images(stream, 0, len(stream))
+            assert [read_barcode(picture) for picture in pictures] == stream.sequence.tolist()
+
+
+def _depth(payload: bytes) -> Any:
+    return cv2.imdecode(np.frombuffer(payload, np.uint8), cv2.IMREAD_UNCHANGED)
 
 
 def test_a_device_that_vanishes_is_told_within_a_second_and_the_take_goes_on(tmp_path: Path) -> None:
