@@ -7,6 +7,7 @@ from firsthand.capture.calibration import Calibration
 from firsthand.capture.stream import Sample, StreamSpec
 
 DRIVERS: dict[str, str] = {
+    "pattern": "firsthand.capture.drivers.pattern:open_pattern",
     "synthetic": "firsthand.capture.drivers.synthetic:open_wearer",
 }
 """Name in a rig file -> ``"module:function"`` that returns the drivers of that device. One line a device."""
