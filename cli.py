@@ -295,10 +295,10 @@ def _info_table(item: dict[str, Any]) -> Table:
 def recover(path: Annotated[Path, typer.Argument(metavar="PATH", help="A .part file, or a folder with interrupted takes.")],
             as_json: AsJson = False) -> None:
     """Finish recordings that were interrupted; says what was saved and what was lost."""
-    from firsthand.capture.recover import recover as run
+    from firsthand.capture.rescue import rescue
 
     with bars() as bar:
-        takes = run(path, progress=partial(bar, "recover"))
+        takes = rescue(path, progress=partial(bar, "recover"))
     if as_json:
         show_json([{**asdict(take), "path": str(take.path)} for take in takes])
     elif not takes:
