@@ -45,6 +45,7 @@ def main() -> None:
     config = next(incoming)
     threading.Thread(target=_wait_for_the_end, args=(incoming, stop), daemon=True).start()
     Device(config, Ring(config["ring_fd"]), outbox, stop).serve()
+    outbox.flush()
     os._exit(0)  # an SDK's own threads must not keep the process
 
 

@@ -51,6 +51,7 @@ def main() -> None:
     threading.Thread(target=listen, daemon=True).start()
     devices = {name: Source(name, Ring(fd)) for name, fd in config["rings"].items()}
     Writer(devices, round(config["pre_roll_s"] * 1e9), outbox, go_on=config["go_on"]).serve(orders)
+    outbox.flush()
 
 
 @dataclass(eq=False)
@@ -74,7 +75,6 @@ class _Tally:
     samples: int = 0
     missing: int = 0
     dropped: int = 0
-    bytes: int = 0
 
 
 @dataclass(eq=False)
@@ -229,7 +229,6 @@ class Writer:
         writer.append(Sample(spec.name, record.device_ns, record.host_ns, record.sequence, data, record.flags))
         tally.next_sequence, tally.last_device_ns = record.sequence + 1, record.device_ns
         tally.samples += 1
-        tally.bytes += len(record.payload)
 
     def _end(self, take: _Take) -> None:
         """Close the take, and have it finished."""
@@ -281,7 +280,7 @@ class Writer:
         if take is None:
             self._outbox.say("status", folder="")
             return
-        streams = {name: [t.samples, t.missing, t.dropped, t.bytes] for name, t in take.streams.items()}
+        streams = {name: [t.samples, t.missing, t.dropped] for name, t in take.streams.items()}
         recorded_s = max(((take.stop_ns or time.monotonic_ns()) - take.start_ns) * 1e-9, 0.0)
         self._outbox.say("status", folder=str(take.folder), recorded_s=recorded_s, streams=streams, sync_p99_s=take.writer.sync_p99_s())
 
