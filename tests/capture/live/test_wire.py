@@ -26,7 +26,8 @@ outbox.flush()
 
 
 def test_a_process_never_waits_for_who_listens_and_what_matters_arrives() -> None:
-    child = subprocess.Popen([sys.executable, "-c", TALKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    child = subprocess.Popen([sys.executable, "-c", TALKER], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     assert child.stderr is not None
     assert child.stderr.readline() == "a library's chatter\n", "what is printed goes to the log"
     assert float(child.stderr.readline()) < 5, "nobody read a line so far, and 2 MB do not fit a pipe"
