@@ -144,11 +144,11 @@ class Supervisor:
             return Status(time.monotonic_ns(), state, str(taking.folder) if taking else "", taking.recorded_s if taking else 0.0,
                           tuple(watched.status() for watched in known), streams, disk, tuple(self._takes.values()), tuple(self._messages))
 
-    def publish(self, path: Path) -> None:
-        """Write the status to a file, whole, for who looks on from elsewhere."""
+    def publish(self, path: Path, status: Status | None = None, **more: Any) -> None:
+        """Write the status (the present one where none is given), and more beside it, to a file, whole, for who looks on from elsewhere."""
         new = path.with_name(f".{path.name}.{os.getpid()}")
         with suppress(OSError):
-            new.write_text(json.dumps(self.status().to_json()), encoding="utf-8")
+            new.write_text(json.dumps({**(status or self.status()).to_json(), **more}), encoding="utf-8")
             os.replace(new, path)
 
     def specs(self) -> dict[str, StreamSpec]:
