@@ -7,6 +7,7 @@ from firsthand.capture.calibration import Calibration
 from firsthand.capture.stream import Sample, StreamSpec
 
 DRIVERS: dict[str, str] = {
+    "json": "firsthand.capture.drivers.json_lines:open_json",
     "pattern": "firsthand.capture.drivers.pattern:open_pattern",
     "synthetic": "firsthand.capture.drivers.synthetic:open_wearer",
 }
