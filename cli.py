@@ -292,6 +292,47 @@ def _info_table(item: dict[str, Any]) -> Table:
 
 
 @app.command()
+def doctor(library: Annotated[Path, typer.Argument(metavar="LIBRARY", help="Where takes will go; it need not be there yet.")],
+           rig: Annotated[Path | None, typer.Option("--rig", help="A rig file: its devices are tried too.")] = None,
+           seconds: Annotated[float, typer.Option(min=2, max=600, help="How long the rig is tried.")] = 10.0,
+           as_json: AsJson = False) -> None:
+    """Look at this machine, its disk and the rig before a day of collecting; exit 1 when something must be put right first."""
+    from firsthand.capture.doctor.examine import examine
+    from firsthand.capture.doctor.finding import conclusion, worst
+    from firsthand.capture.doctor.table import show
+    from firsthand.capture.rig import load_rig
+
+    with bars() as bar:
+        findings = list(examine(library, load_rig(rig) if rig else None, seconds=seconds, progress=bar))
+    if as_json:
+        show_json({"verdict": worst(findings), "conclusion": conclusion(findings, tried=rig is not None),
+                   "findings": [finding.to_json() for finding in findings]})
+    else:
+        show(findings, out, tried=rig is not None)
+    if worst(findings) == "bad":
+        raise typer.Exit(1)
+
+
+@app.command()
+def devices(as_json: AsJson = False) -> None:
+    """Show what can be recorded from here: the drivers, and the hardware that is connected."""
+    from firsthand.capture.doctor.devices import drivers, hardware
+
+    usable, connected = drivers(), hardware()
+    if as_json:
+        show_json({"drivers": [one.to_json() for one in usable], "hardware": [one.to_json() for one in connected]})
+        return
+    table = Table("driver", "", box=SIMPLE_HEAD)
+    for one in usable:
+        table.add_row(_plain(one.name), f"[yellow]{_plain(one.reason)}[/]" if one.reason else "[green]ready[/]")
+    out.print(table)
+    table = Table("connected", "", "at", "", box=SIMPLE_HEAD)
+    for found in connected:
+        table.add_row(*(_plain(text) for text in (found.kind, found.name, found.at, found.note)))
+    out.print(table if connected else "no camera or serial port is connected, as far as this system tells", highlight=False)
+
+
+@app.command()
 def recover(path: Annotated[Path, typer.Argument(metavar="PATH", help="A .part file, or a folder with interrupted takes.")],
             as_json: AsJson = False) -> None:
     """Finish recordings that were interrupted; says what was saved and what was lost."""

@@ -72,7 +72,8 @@ def test_progress_is_a_sign_of_life() -> None:
 @pytest.mark.usefixtures("odd")
 @pytest.mark.parametrize(("function", "kind", "words"), [
     ("hangs", ProbeError, "did not answer within 1 s"), ("crashes", ProbeError, "crashed \\(SIGSEGV\\)"),
-    ("raises", ProbeError, "ended without an answer \\(KeyError: 'streams'\\)"), ("refuses", FirsthandError, "^not this one; take another$"),
+    ("raises", ProbeError, "ended without an answer \\(KeyError: .streams.\\)"),
+    ("refuses", FirsthandError, "^not this one; take another$"),
 ])
 def test_what_hangs_crashes_or_raises_is_a_sentence_in_time(function: str, kind: type[Exception], words: str) -> None:
     start = time.monotonic()
