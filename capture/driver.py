@@ -11,7 +11,9 @@ DRIVERS: dict[str, str] = {
     "pattern": "firsthand.capture.drivers.pattern:open_pattern",
     "synthetic": "firsthand.capture.drivers.synthetic:open_wearer",
 }
-"""Name in a rig file -> ``"module:function"`` that returns the drivers of that device. One line a device."""
+"""Name in a rig file -> ``"module:function"`` that returns the drivers of that device. One line a device.
+
+A driver's module may have ``NEEDS``: what it imports only when opened, module -> our extra. `firsthand devices` reads it."""
 
 
 class Driver(Protocol):

@@ -16,6 +16,8 @@ from firsthand.capture.probe import Progress, apart
 
 STALL_S = 20.0
 SERIAL = ("ttyUSB", "ttyACM")
+EXTRAS = {"av": "camera", "cv2": "camera", "pyrealsense2": "realsense", "serial": "gloves", "zmq": "gloves", "pylsl": "gloves"}
+"""Module -> the extra of ours that brings it."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,16 @@ class Hardware:
 
 
 def drivers() -> list[Usable]:
-    """Every known driver. A driver's module says in ``NEEDS`` (module -> extra) what must be installed for it."""
+    """Every known driver. A driver's module may say in ``NEEDS`` (module -> extra) what it imports only when it is opened."""
     return [Usable(name, _lacks(name)) for name in names("drivers", DRIVERS)]
 
 
 def _lacks(name: str) -> str:
     try:
         factory = find("drivers", DRIVERS, name)
-    except Exception as error:  # somebody else's package, or a library of the system's that is not there
-        return f"cannot be imported ({error})"
+    except Exception as error:  # also somebody else's package, or a library of the system's that is not there
+        extra = EXTRAS.get(error.name or "") if isinstance(error, ModuleNotFoundError) else None
+        return f"pip install 'firsthand[{extra}]'" if extra else f"cannot be imported ({error})"
     needs: Mapping[str, str] = getattr(import_module(factory.__module__), "NEEDS", {})
     extras = sorted({extra for module, extra in needs.items() if find_spec(module) is None})
     return f"pip install 'firsthand[{','.join(extras)}]'" if extras else ""
