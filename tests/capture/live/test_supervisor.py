@@ -182,6 +182,26 @@ def test_a_process_that_stands_still_for_three_seconds_leaves_exactly_the_gaps_t
     assert told == lost and bool(lost) == (who == "pattern"), "the memory carries what comes while the writer stands still"
 
 
+def test_a_recorder_that_stands_still_loses_nothing(tmp_path: Path) -> None:
+    pid = os.fork()
+    if pid == 0:
+        with Worn(tmp_path, pattern()).recorder as recorder:
+            recorder.wait(ready, 15)
+            recorder.start("try")
+            (tmp_path / "recording").touch()
+            time.sleep(1.0)
+        os._exit(0)
+    while not (tmp_path / "recording").exists():
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(3)
+    os.kill(pid, signal.SIGCONT)
+    assert os.waitpid(pid, 0)[1] == 0
+    sound(tmp_path / "000")
+    with Recording(tmp_path / "000" / "recording.h5") as recording:
+        assert not recording.gaps and len(recording["glove"]) > 3 * 120
+
+
 def test_a_killed_device_process_is_started_again(tmp_path: Path) -> None:
     worn = Worn(tmp_path, pattern())
     with worn.recorder:
