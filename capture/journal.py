@@ -3,7 +3,8 @@
 import io
 import os
 import struct
-from collections.abc import Container, Iterator, Sequence
+import time
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 
 import h5py
@@ -42,33 +43,40 @@ class JournalWriter:
         self._end = PREFIX.size + len(image)
         self._streams = {name: (number, spec) for number, (name, spec) in enumerate(sorted((spec.name, spec) for spec in specs))}
         self._held = bytearray()
-        self._since_ns = 0
+        self._flushed_ns = 0
 
     @property
     def files(self) -> list[Path]:
         """The one file."""
         return [self.path]
 
-    def append(self, sample: Sample) -> None:
-        """Write one sample; a small one may be held until `flush`."""
+    def sink(self, stream: str) -> Callable[[Sample], bool]:
+        """What takes the samples of a stream."""
+        return self._append
+
+    def make_room(self, sample: Sample) -> None:
+        """Nothing: a journal grows."""
+
+    def _append(self, sample: Sample) -> bool:
         number, spec = self._streams[sample.stream]
         if spec.kind == "encoded":
             payload, row = bytes(sample.data), bytearray(ENCODED_ROW.itemsize)
             at = self._end + len(self._held) + PREFIX.size + len(row)
             ENCODED_FIELDS.pack_into(row, 0, sample.device_ns, sample.host_ns, sample.sequence, at, len(payload), sample.flags)
         else:
-            payload, row = numbers(sample, len(spec.names) * 8), bytearray(NUMERIC_ROW.itemsize)
+            payload, row = numbers(sample, len(spec.names) * 8).tobytes(), bytearray(NUMERIC_ROW.itemsize)
             NUMERIC_FIELDS.pack_into(row, 0, sample.device_ns, sample.host_ns, sample.sequence, sample.flags)
         fields = CRC_AT[len(row)]
         CRC_FIELD.pack_into(row, fields, crc32(memoryview(row)[:fields], crc32(payload)))
-        if not self._held:
-            self._since_ns = sample.host_ns
         self._held += PREFIX.pack(START, number, len(payload), _check(number, len(payload), row)) + row + payload
-        if abs(sample.host_ns - self._since_ns) >= HOLD_NS or len(self._held) >= HOLD_BYTES:
+        if len(self._held) >= HOLD_BYTES:
             self.flush()
+        return True
 
     def settle(self) -> None:
-        """Nothing: payloads were copied."""
+        """What is held may wait a little: payloads were copied."""
+        if time.monotonic_ns() - self._flushed_ns > HOLD_NS:
+            self.flush()
 
     def flush(self) -> None:
         """Hand what is held to the operating system."""
@@ -76,6 +84,7 @@ class JournalWriter:
             write_all(self._fd, self._held, self._end)
             self._end += len(self._held)
             self._held.clear()
+        self._flushed_ns = time.monotonic_ns()
 
     def sync(self) -> None:
         """Have what was flushed on disk."""

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -106,6 +106,8 @@ class RecordingWriter:
             raise FirsthandError(f"{self.part} was just begun by another recorder; give this one another folder") from None
         except OSError as error:
             raise self._refused(error) from error
+        for name, tally in self._streams.items():
+            tally.put = self._disk.sink(name)
         self._syncing = threading.Thread(target=self._keep_synced, name=f"sync {self.path.name}", daemon=True)
         self._syncing.start()
         return self._disk
@@ -124,14 +126,14 @@ class RecordingWriter:
         with self._lock:
             if self._failure:
                 raise self._refused(self._failure)
-            append = disk.append
             try:
                 try:
                     for sample in samples:
                         tally = tallies[sample.stream]
                         counter, sequence = tally.counter, sample.sequence
                         if sequence == counter.next_sequence:
-                            append(sample)
+                            if not tally.put(sample):
+                                self._put_in_next(disk, sample)
                             counter.next_sequence, counter.device_ns = sequence + 1, sample.device_ns
                         else:
                             self._jump(disk, tally, sample)
@@ -148,10 +150,20 @@ class RecordingWriter:
         for first, missing in tally.counter.step(sample.sequence, sample.device_ns):
             fields = {"stream": sample.stream, "first_sequence": first, "missing": missing,
                       "from_device_ns": since_ns, "to_device_ns": sample.device_ns, "cause": "device"}
-            disk.append(Sample(GAPS, sample.host_ns, sample.host_ns, gaps.count, json.dumps(fields).encode()))
+            row = Sample(GAPS, sample.host_ns, sample.host_ns, gaps.count, json.dumps(fields).encode())
+            if not gaps.put(row):
+                self._put_in_next(disk, row)
             gaps.count += 1
             gaps.counter.next_sequence = gaps.count
-        disk.append(sample)
+        if not tally.put(sample):
+            self._put_in_next(disk, sample)
+
+    def _put_in_next(self, disk: "_Disk", sample: Sample) -> None:
+        """Append a sample that has no room in the present file."""
+        disk.make_room(sample)
+        for name, tally in self._streams.items():
+            tally.put = disk.sink(name)
+        self._streams[sample.stream].put(sample)
 
     def mark(self, host_ns: int, kind: str, text: str = "") -> None:
         """Write a marker at a session time."""
@@ -292,7 +304,8 @@ class _Disk(Protocol):
 
     @property
     def files(self) -> Sequence[Path]: ...
-    def append(self, sample: Sample) -> None: ...
+    def sink(self, stream: str) -> Callable[[Sample], bool]: ...
+    def make_room(self, sample: Sample) -> None: ...
     def settle(self) -> None: ...
     def flush(self) -> None: ...
     def sync(self) -> None: ...
@@ -305,6 +318,7 @@ class _Tally:
     """What was seen of one stream."""
 
     spec: StreamSpec
+    put: Callable[[Sample], bool] = lambda _: False
     count: int = 0
     counter: Counter = field(default_factory=Counter)
 

@@ -84,9 +84,11 @@ def check(fd: int, rows: Rows, at: Positions, size: Positions) -> npt.NDArray[np
     """Whether the checksum of each row holds, shape (N,)."""
     fields = CRC_AT[rows.dtype.itemsize]
     heads = np.frombuffer(rows.tobytes(), np.uint8).reshape(-1, rows.dtype.itemsize)[:, :fields]
-    if len(rows) and (size == size[0]).all() and (np.diff(at) == size[0]).all():  # rows of numbers: a checksum runs over both parts at once
-        values = np.frombuffer(os.pread(fd, int(size.sum()), int(at[0])), np.uint8)
-        if len(values) == size.sum():
+    total = int(size.sum())
+    if 0 < total <= BLOCK_BYTES and (size == size[0]).all() and (np.diff(at) == size[0]).all():
+        # Rows of numbers: together with the heads, a checksum needs one call.
+        values = np.frombuffer(os.pread(fd, total, int(at[0])), np.uint8)
+        if len(values) == total:
             found = [crc32(row) for row in np.hstack([values.reshape(len(rows), -1), heads])]
             return np.asarray(np.array(found, np.uint32) == rows["crc32"], bool)
     each = zip(heads.copy(), _payloads(fd, at.tolist(), size.tolist()), strict=True)
