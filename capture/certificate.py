@@ -113,10 +113,12 @@ def certify(recording: Recording) -> EpisodeTiming:
 
 
 def store_certificate(path: Path) -> EpisodeTiming:
-    """Judge a finished ``recording.h5`` that nobody has open yet, and put the certificate into it."""
+    """Judge a recording that nobody has open yet, and put the certificate into it, in place of the one it had."""
     with Recording(path) as recording:
         timing = certify(recording)
     with h5py.File(path, "r+", libver=("v110", "v110")) as file:
+        if GROUP in file:
+            del file[GROUP]
         timing.write(file.create_group(GROUP))
     return timing
 

@@ -143,8 +143,11 @@ class Stream:
         if LIVE not in self._group.file.attrs:
             return None
         with open(self._group.file.filename, "rb") as file:
-            share = scan(file.fileno(), place(self._group))
-        return share.rows[share.sound], np.flatnonzero(share.sound)
+            chunks = [chunk for chunk in scan(file.fileno(), place(self._group)) if chunk.sound.any()]
+        if not chunks:
+            return np.zeros(0, self._group["index"].dtype), np.zeros(0, np.int64)
+        rows = [(chunk.rows[chunk.sound], chunk.first + np.flatnonzero(chunk.sound)) for chunk in chunks]
+        return np.concatenate([found for found, _ in rows]), np.concatenate([at for _, at in rows])
 
     @cached_property
     def _heap(self) -> Any:
