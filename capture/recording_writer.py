@@ -47,6 +47,8 @@ class RecordingWriter:
     def __init__(self, path: Path, *, task: str = "", source: str = "wearable", provenance: Provenance | None = None,
                  calibration: Calibration | None = None, capacity: Capacity | None = None, sync_s: float = 0.25,
                  storage: Storage | None = None) -> None:
+        if path.suffix != ".h5":  # recovery knows the files of a take by it
+            raise ValueError(f"a recording is called <something>.h5, got {path.name!r}")
         self.path = path
         self.part = path.with_name(path.name + ".part")
         self._capacity = capacity or Capacity()
@@ -165,11 +167,6 @@ class RecordingWriter:
             tally.put = disk.sink(name)
         self._streams[sample.stream].put(sample)
 
-    def gap(self, stream: str, host_ns: int, *, first_sequence: int, missing: int, cause: str, **fields: Any) -> None:
-        """Tell in ``gaps`` that samples are missing before the stream's next one, and why; `append` then does not tell it again."""
-        self._event(GAPS, host_ns, {"stream": stream, "first_sequence": first_sequence, "missing": missing, "cause": cause, **fields})
-        self._streams[stream].next_sequence = first_sequence + missing
-
     def mark(self, host_ns: int, kind: str, text: str = "") -> None:
         """Write a marker at a session time."""
         self._event(MARKERS, host_ns, {"kind": kind, "text": text})
@@ -229,14 +226,6 @@ class RecordingWriter:
     def finish(self) -> None:
         """Close, then copy the take into a file of exact size with its clocks fitted, check every row of it, and give it its name."""
         finish_take(self.path, self.close())
-
-    def close(self) -> None:
-        """End the take with everything synced, and leave it to `recover_take`, in this process or another, to finish it."""
-        if self._disk is None:
-            self.start()
-        self._close()
-        if self._failure:
-            raise self._refused(self._failure)
 
     def abandon(self) -> None:
         """Close after a fault; what was written stays for ``firsthand recover``."""

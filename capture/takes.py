@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from firsthand.capture.compact import Recovered
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.files import sync_path
 from firsthand.capture.library import RECORDING, begin_session, read_session, sessions
-from firsthand.capture.recover import Recovered, recover
+from firsthand.capture.recover import recover
 from firsthand.capture.rig import Rig
 
 TRASH = ".trash"

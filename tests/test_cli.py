@@ -185,7 +185,7 @@ def test_an_interrupted_take_is_recovered(tmp_path: Path) -> None:
             "writer = RecordingWriter(Path(sys.argv[1]))\n"
             "writer.add_stream(StreamSpec('imu', 'numeric', 'imu', names=('ax',), units=('m/s^2',)))\n"
             "[writer.append(Sample('imu', i * 5_000_000, i * 5_000_000, i, np.array([float(i)]))) for i in range(2000)]\n"
-            "import time; time.sleep(0.2); os.kill(os.getpid(), 9)\n")
+            "import time; time.sleep(0.6); os.kill(os.getpid(), 9)\n")
     recording = tmp_path / "000" / "recording.h5"
     assert subprocess.run([sys.executable, "-c", code, str(recording)]).returncode == -signal.SIGKILL
     assert not recording.exists()

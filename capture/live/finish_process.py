@@ -1,4 +1,6 @@
-"""Finish one take in a process of its own: ``python -m firsthand.capture.live.finish_process RECORDING``; prints one JSON line."""
+"""Finish one take in a process of its own: ``python -m firsthand.capture.live.finish_process RECORDING COUNTS``.
+
+COUNTS is what `RecordingWriter.close` returned, as JSON, or ``null``. Prints one JSON line."""
 
 import json
 import os
@@ -7,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from firsthand.capture.errors import FirsthandError
-from firsthand.capture.recover import recover_take
+from firsthand.capture.recover import finish_take
 
 NICE = 10
 """Recording the next take comes first."""
@@ -18,12 +20,12 @@ def main() -> None:
     with suppress(OSError):
         os.nice(NICE)
     try:
-        done = recover_take(Path(sys.argv[1]))
+        done = finish_take(Path(sys.argv[1]), json.loads(sys.argv[2]))
     except (FirsthandError, OSError) as error:
         print(json.dumps({"reason": str(error)}))
         return
-    print(json.dumps({"samples": dict(done[0].saved), "gaps": done[0].saved.get("gaps", 0), "lost": dict(done[0].lost)} if done else
-                     {"samples": {}, "gaps": 0, "lost": {}}))
+    saved = dict(done.saved) if done else {}
+    print(json.dumps({"samples": saved, "gaps": saved.get("gaps", 0)}))
 
 
 if __name__ == "__main__":

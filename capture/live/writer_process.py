@@ -17,15 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from firsthand.capture.errors import FirsthandError
-from firsthand.capture.files import Provenance
 from firsthand.capture.library import RECORDING
-from firsthand.capture.live.ring import GAP, Record, Ring
+from firsthand.capture.live.ring import Ring
+from firsthand.capture.live.take import Take
 from firsthand.capture.live.wire import Outbox, calibration_from_json, commands, spec_from_json
-from firsthand.capture.recording_writer import RecordingWriter
-from firsthand.capture.stream import KEYFRAME, Sample, StreamSpec
+from firsthand.capture.stream import StreamSpec
 
 IDLE_S = 0.004
 TELL_S = 0.25
@@ -62,33 +59,8 @@ class Source:
     ring: Ring
     specs: dict[int, StreamSpec] = field(default_factory=dict)
     calibration: Mapping[str, Any] = field(default_factory=dict)
-    drained: bool = True
-    """Nothing was left at the last look."""
     held: bool = False
     """The cursor is past records that belong to the time after the take."""
-
-
-@dataclass(eq=False)
-class _Tally:
-    next_sequence: int = 0
-    last_device_ns: int = 0
-    samples: int = 0
-    missing: int = 0
-    dropped: int = 0
-
-
-@dataclass(eq=False)
-class _Take:
-    """The take that is being recorded."""
-
-    folder: Path
-    writer: RecordingWriter
-    begin_ns: int
-    """Pre-roll included."""
-    start_ns: int
-    streams: dict[str, _Tally]
-    stop_ns: int | None = None
-    why: str = ""
 
 
 class Writer:
@@ -99,7 +71,7 @@ class Writer:
 
     def __init__(self, sources: Mapping[str, Source], pre_roll_ns: int, outbox: Outbox, *, go_on: bool = False) -> None:
         self._sources, self._pre_roll_ns, self._outbox, self._go_on = sources, pre_roll_ns, outbox, go_on
-        self._take: _Take | None = None
+        self._take: Take | None = None
         self._written_up_to_ns = 0
         self._finishing: list[threading.Thread] = []
 
@@ -145,29 +117,18 @@ class Writer:
             case "stop" if take and take.stop_ns is None:
                 take.stop_ns, take.why = order["host_ns"], order["why"]
             case "mark" if take:
-                take.writer.mark(order["host_ns"], order["kind"], order["text"])
+                take.mark(order["host_ns"], order["kind"], order["text"])
 
     def _begin(self, order: Mapping[str, Any]) -> None:
-        folder, start_ns = Path(order["folder"]), int(order["host_ns"])
         calibration = calibration_from_json({name: c for source in self._sources.values() for name, c in source.calibration.items()})
         specs = [spec for source in self._sources.values() for spec in source.specs.values()]
-        writer: RecordingWriter | None = None
+        begin_ns = 0 if self._go_on else max(order["host_ns"] - self._pre_roll_ns, self._written_up_to_ns + 1)
         try:
-            writer = RecordingWriter(folder / RECORDING, task=order["task"], source=order["source"], calibration=calibration,
-                                     provenance=Provenance(parameters=order["parameters"], stage="record/2"))
-            for spec in specs:
-                writer.add_stream(spec)
-            writer.start()
-            begin_ns = 0 if self._go_on else max(start_ns - self._pre_roll_ns, self._written_up_to_ns + 1)
-            self._take = _Take(folder, writer, begin_ns, start_ns, {spec.name: _Tally() for spec in specs})
-            writer.mark(start_ns, "start", order["task"])
+            self._take = Take(order, specs, calibration, begin_ns)
         except FirsthandError as error:
-            self._take = None
-            if writer:
-                writer.discard()
-            self._outbox.say("failed", folder=str(folder), reason=str(error))
-            return
-        self._outbox.say("started", folder=str(folder), host_ns=start_ns)
+            self._outbox.say("failed", folder=order["folder"], reason=str(error))
+        else:
+            self._outbox.say("started", folder=order["folder"], host_ns=order["host_ns"])
 
     def _trim(self, source: Source) -> bool:
         """Between takes: forget what is older than the pre-roll."""
@@ -183,78 +144,47 @@ class Writer:
 
     def _empty(self, source: Source) -> bool:
         """In a take: write what is there."""
-        take, ring = self._take, source.ring
+        take, ring, record = self._take, source.ring, None
         assert take is not None
-        stop_ns = take.stop_ns
-        for _ in range(BATCH):
-            record = ring.next()
-            if record is None:
-                return False
-            if stop_ns is not None and record.host_ns > stop_ns:
-                source.held = True  # the next take's, or its pre-roll's
-            elif record.host_ns >= take.begin_ns and (spec := source.specs.get(record.stream)) and spec.name in take.streams:
-                try:
-                    self._write(take, spec, record)
-                except FirsthandError as error:
-                    self._break(take, error)
-                    return False
-            if not source.held:
-                ring.release()
-        return True
-
-    def _write(self, take: _Take, spec: StreamSpec, record: Record) -> None:
-        tally, writer = take.streams[spec.name], take.writer
-        if record.kind == GAP:
-            told = json.loads(bytes(record.payload))
-            since_ns = max(told["from_host_ns"], take.begin_ns)
-            whole = since_ns == told["from_host_ns"]
-            away = (told["to_host_ns"] - since_ns) / max(told["to_host_ns"] - told["from_host_ns"], 1)
-            missing = told["missing"] if whole else round(told["missing"] * away)
-            tally.missing += missing
-            writer.gap(spec.name, record.host_ns, first_sequence=tally.next_sequence, missing=missing, cause="vanished",
-                       from_host_ns=since_ns, to_host_ns=told["to_host_ns"], estimated=told["estimated"] or not whole)
-            tally.next_sequence = record.sequence
-            return
-        if spec.kind == "encoded" and not tally.samples and not record.flags & KEYFRAME:
-            return
-        jump = record.sequence - tally.next_sequence
-        if tally.samples and jump > 0:
-            ours = min(record.ring_drops + record.encoder_drops, jump)
-            tally.dropped += ours
-            tally.missing += jump - ours
-            cause = "device" if not ours else "mixed" if ours < jump else "ring" if record.ring_drops >= record.encoder_drops else "encoder"
-            writer.gap(spec.name, record.host_ns, first_sequence=tally.next_sequence, missing=jump, cause=cause, ring=record.ring_drops,
-                       encoder=record.encoder_drops, from_device_ns=tally.last_device_ns, to_device_ns=record.device_ns)
-        data: Any = record.payload if spec.kind == "encoded" else np.frombuffer(record.payload, "<f8")
-        writer.append(Sample(spec.name, record.device_ns, record.host_ns, record.sequence, data, record.flags))
-        tally.next_sequence, tally.last_device_ns = record.sequence + 1, record.device_ns
-        tally.samples += 1
-
-    def _end(self, take: _Take) -> None:
-        """Close the take, and have it finished."""
-        assert take.stop_ns is not None
-        folder = take.folder
         try:
-            take.writer.mark(take.stop_ns, "stop", take.why)
-            take.writer.close()
+            for _ in range(BATCH):
+                record = ring.next()
+                if record is None:
+                    break
+                if take.stop_ns is not None and record.host_ns > take.stop_ns:
+                    source.held = True  # the next take's, or its pre-roll's: not released
+                elif record.stream in source.specs:
+                    take.add(source.specs[record.stream], record)
+            take.flush()
+        except FirsthandError as error:
+            self._break(take, error)
+            return False
+        if not source.held:
+            ring.release()
+        return record is not None
+
+    def _end(self, take: Take) -> None:
+        """Close the take, and have it finished."""
+        try:
+            counts = take.end()
         except FirsthandError as error:
             self._break(take, error)
             return
-        self._take = None
-        self._written_up_to_ns = take.stop_ns
+        self._take, self._written_up_to_ns = None, take.stop_ns or 0
         self._rewind()
-        self._outbox.say("stopped", folder=str(folder), duration_s=(take.stop_ns - take.start_ns) * 1e-9, why=take.why,
-                         samples={name: tally.samples for name, tally in take.streams.items()})
-        self._have_finished(folder)
+        done = take.status(0)
+        self._outbox.say("stopped", folder=str(take.folder), duration_s=done["recorded_s"], why=take.why,
+                         samples={name: samples for name, (samples, _, _) in done["streams"].items()})
+        self._have_finished(take.folder, counts)
 
-    def _have_finished(self, folder: Path) -> None:
-        thread = threading.Thread(target=self._finish, args=(folder,))
+    def _have_finished(self, folder: Path, counts: Mapping[str, int] | None = None) -> None:
+        thread = threading.Thread(target=self._finish, args=(folder, counts))
         thread.start()
         self._finishing = [*(t for t in self._finishing if t.is_alive()), thread]
 
-    def _finish(self, folder: Path) -> None:
+    def _finish(self, folder: Path, counts: Mapping[str, int] | None) -> None:
         """In a thread: a process of its own copies the take into its final file."""
-        command = [sys.executable, "-m", "firsthand.capture.live.finish_process", str(folder / RECORDING)]
+        command = [sys.executable, "-m", "firsthand.capture.live.finish_process", str(folder / RECORDING), json.dumps(counts)]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True)
         try:
             result = json.loads(done.stdout)
@@ -262,11 +192,10 @@ class Writer:
             result = {"reason": f"finishing ended with {done.returncode}; 'firsthand recover' will do it"}
         self._outbox.say("unfinished" if result.get("reason") else "finished", folder=str(folder), **result)
 
-    def _break(self, take: _Take, error: FirsthandError) -> None:
+    def _break(self, take: Take, error: FirsthandError) -> None:
         """The disk refuses: what was written stays as it is, and recording is over."""
-        self._take = None
-        take.writer.abandon()
-        self._written_up_to_ns = time.monotonic_ns()
+        take.abandon()
+        self._take, self._written_up_to_ns = None, time.monotonic_ns()
         self._rewind()
         self._outbox.say("failed", folder=str(take.folder), reason=str(error))
 
@@ -276,13 +205,7 @@ class Writer:
             source.ring.rewind()
 
     def _tell(self) -> None:
-        take = self._take
-        if take is None:
-            self._outbox.say("status", folder="")
-            return
-        streams = {name: [t.samples, t.missing, t.dropped] for name, t in take.streams.items()}
-        recorded_s = max(((take.stop_ns or time.monotonic_ns()) - take.start_ns) * 1e-9, 0.0)
-        self._outbox.say("status", folder=str(take.folder), recorded_s=recorded_s, streams=streams, sync_p99_s=take.writer.sync_p99_s())
+        self._outbox.say("status", **(self._take.status(time.monotonic_ns()) if self._take else {"folder": ""}))
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ def test_after_a_lost_packet_decoding_goes_on_at_the_forced_key_frame(tmp_path: 
 def test_still_pictures_are_what_went_in(tmp_path: Path) -> None:
     sizes = []
     for how, least in (("jpeg:50", 28.0), ("", 32.0), ("jpeg:98", 38.0)):
-        path = tmp_path / f"{how.replace(':', '')}.h5"
+        path = tmp_path / f"as-{how.replace(':', '')}.h5"
         record(path, how, [numbered(i) for i in range(3)], camera())
         with Recording(path) as recording:
             assert recording["head"].spec.encoding == "jpeg"
