@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -370,6 +370,32 @@ def demo(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to
         show(result, out)
     if result.faults:
         fail(*result.faults)
+
+
+@app.command()
+def emulate(name: Annotated[str, typer.Argument(metavar="NAME", help="Which device: glove or imu.")],
+            to: Annotated[str, typer.Option("--to", help="udp://ADDRESS:PORT, serial:PORT, or pty:PATH for a new serial line.")],
+            side: Annotated[Literal["left", "right"], typer.Option(help="Which hand, for a glove.")] = "right",
+            seed: Annotated[int, typer.Option(min=0, help="Another seed, another wearer.")] = 0,
+            rate: Annotated[float | None, typer.Option(help="Messages a second; the device's own rate if not given.")] = None,
+            seconds: Annotated[float | None, typer.Option(help="How long; for ever if not given.")] = None,
+            drop: Annotated[float, typer.Option(help="Share of the messages that get lost.")] = 0.0) -> None:
+    """Send what a device sends, in real time, from the synthetic wearer's motion. Ctrl-C unplugs it; a new start plugs it in again."""
+    from firsthand.capture.emulator import Emulation
+    from firsthand.capture.emulator import emulate as run
+
+    counted = 0
+
+    def count(sent: int) -> None:
+        nonlocal counted
+        counted = sent
+
+    def opened(where: str) -> None:
+        err.print(_plain(f"{name} sends to {where}; Ctrl-C unplugs it"), highlight=False, soft_wrap=True)
+
+    with suppress(KeyboardInterrupt):
+        run(name, to, Emulation(side, seed, rate, seconds, drop), opened=opened, sent=count)
+    out.print(f"{_plain(name)}: {counted} messages sent", highlight=False, soft_wrap=True)
 
 
 @models.command()
