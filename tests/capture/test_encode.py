@@ -231,3 +231,8 @@ def test_the_interpreter_is_free_while_encoding(how: str) -> None:
     thread.join()
     # Held all through, the loop would get one turn a picture.
     assert turns > max(3 * len(took), 0.25 * sum(took) / 0.0015), f"{turns} turns in {sum(took) * 1e3:.0f} ms"
+
+
+def test_each_encoder_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "encoding.md").read_text()
+    assert [name for name in ENCODERS if f"`{name}`" not in page] == []
