@@ -292,6 +292,51 @@ def _info_table(item: dict[str, Any]) -> Table:
 
 
 @app.command()
+def record(library: Annotated[Path, typer.Argument(metavar="LIBRARY", help="Where takes go; made if it is not there.")],
+           rig: Annotated[Path, typer.Option("--rig", help="The rig file: which devices are worn.")],
+           task: Annotated[list[str] | None, typer.Option("--task", help="What will be done, as an imperative; repeat for more.")] = None,
+           tasks: Annotated[Path | None, typer.Option("--tasks", help="A text file of tasks, one a line.")] = None,
+           episodes: Annotated[int | None, typer.Option(min=1, help="Takes of each task; as many as you like if not given.")] = None,
+           duration: Annotated[float | None, typer.Option(min=0.5, help="Seconds after which a take ends by itself.")] = None,
+           countdown: Annotated[float | None, typer.Option(min=0, max=60, help="Seconds before a take begins; 3, with --auto 0.")] = None,
+           auto: Annotated[bool, typer.Option("--auto", help="Takes begin by themselves, and the recorder ends after the last.")] = False,
+           wearer: Annotated[str, typer.Option(help="A pseudonym for the person.")] = "w00",
+           consent: Annotated[Path | None, typer.Option(help="A JSON file that says what the person agreed to.")] = None,
+           resume: Annotated[bool, typer.Option("--resume", help="Go on in the last session of this rig and wearer.")] = False,
+           pedal: Annotated[str | None, typer.Option(help="A foot pedal: its path, or part of its name.")] = None,
+           clap: Annotated[bool, typer.Option("--clap", help="Two claps start and stop.")] = False,
+           remote: Annotated[str | None, typer.Option(help="Listen for commands at HOST:PORT.")] = None,
+           token: Annotated[str | None, typer.Option(envvar="FIRSTHAND_TOKEN", help="What a remote must say first.")] = None,
+           sound: Annotated[bool, typer.Option("--sound/--no-sound", help="Play a sound for what happens.")] = True,
+           voice: Annotated[bool, typer.Option("--voice", help="Speak tasks and warnings.")] = False,
+           coach: Annotated[bool, typer.Option("--coach/--no-coach", help="Warn of hands out of view, blur and the like.")] = True,
+           as_json: Annotated[bool, typer.Option("--json", help="One JSON line for each event, in place of the screen.")] = False) -> None:
+    """Record takes with a rig, by keyboard, pedal, claps or remote; exit 1 when a device or the disk failed."""
+    from firsthand.capture.console.options import RecordOptions
+    from firsthand.capture.console.record import record as run
+
+    faults = run(RecordOptions(library, rig, tuple(task or ()), tasks, episodes, duration, countdown, auto, wearer, consent, resume, remote,
+                               token, pedal, clap, sound, voice, coach, as_json))
+    if faults:
+        fail(*faults)
+
+
+@app.command()
+def monitor(library: LibraryPath,
+            picture: Annotated[Path | None, typer.Option(metavar="OUT.jpg", help="Write the newest picture there, and end.")] = None,
+            as_json: AsJson = False) -> None:
+    """Show the screen of the recorder that runs in a library, from a second terminal; it only looks."""
+    from firsthand.capture.console import monitor as run
+
+    if picture is not None:
+        run.picture(library, picture)
+    if as_json:
+        show_json(run.report(library))
+    elif picture is None:
+        run.show(library, out)
+
+
+@app.command()
 def doctor(library: Annotated[Path, typer.Argument(metavar="LIBRARY", help="Where takes will go; it need not be there yet.")],
            rig: Annotated[Path | None, typer.Option("--rig", help="A rig file: its devices are tried too.")] = None,
            seconds: Annotated[float, typer.Option(min=2, max=600, help="How long the rig is tried.")] = 10.0,
