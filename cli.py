@@ -123,37 +123,52 @@ def show_json(document: Any) -> None:
 
 
 @app.command("import")
-def import_(sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Video files.")],
+def import_(sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Files, folders, or quoted patterns.")],
             into: Annotated[Path, typer.Option("--into", help="The library; made if it is not there.")],
+            importer: Annotated[str | None, typer.Option("--as", help="The importer to use, instead of recognising each source.")] = None,
             task: Annotated[str, typer.Option(help="What the person was doing, as an imperative.")] = "",
             wearer: Annotated[str, typer.Option(help="A pseudonym for the person.")] = "w00",
             hfov_deg: Annotated[float | None, typer.Option(min=10, max=170, help="The camera's horizontal field of view.")] = None,
+            keep_gps: Annotated[bool, typer.Option("--keep-gps", help="Keep where it was recorded.")] = False,
+            keep_eyes: Annotated[bool, typer.Option("--keep-eyes", help="Keep pictures of the eyes, and the gaze.")] = False,
+            workers: Annotated[int | None, typer.Option(min=1, help="Processes at once; one a core if not given, at most 8.")] = None,
+            timeout: Annotated[float, typer.Option(min=1, help="Seconds without progress after which a take is given up.")] = 600.0,
+            retry: Annotated[bool, typer.Option("--retry", help="Try again what is in quarantine.")] = False,
             as_json: AsJson = False) -> None:
-    """Bring existing video files into a library: their own packets and times, nothing re-encoded."""
-    from firsthand.capture.importer import import_file
+    """Bring what others recorded into a library: their own packets and times, nothing re-encoded."""
+    from firsthand.capture.import_many import import_many
+    from firsthand.capture.intake import Asked
 
-    done: list[dict[str, Any]] = []
-    faults: list[str] = []
+    asked = Asked(task, hfov_deg, keep_gps, keep_eyes)
     with bars() as bar:
-        for source in sources:
-            try:
-                progress = partial(bar, f"import {source.name}")
-                episode, new = import_file(source, into, task=task, wearer=wearer, hfov_deg=hfov_deg, progress=progress)
-            except FirsthandError as error:
-                faults.append(str(error))
-                continue
-            with episode.recording() as recording:
-                done.append({"source": str(source), "episode": episode.id, "path": str(episode.path), "new": new,
-                             "frames": len(recording.camera()), "duration_s": round(recording.duration_s, 3)})
+        report = import_many(sources, into, asked, wearer=wearer, importer=importer, workers=workers, silent_s=timeout, retry=retry,
+                             progress=partial(bar, "import"))
+    done: list[dict[str, Any]] = []
+    for item in report.imported:
+        with item.episode.recording() as recording:
+            cameras = recording.role("camera")
+            done.append({"source": str(item.source), "importer": item.importer, "take": item.take, "episode": item.episode.id,
+                         "path": str(item.episode.path), "new": item.new, "frames": len(recording.camera()) if cameras else 0,
+                         "duration_s": round(recording.duration_s, 3)})
     if as_json:
-        show_json({"imported": done, "faults": faults})
+        show_json({"imported": done, "faults": [fault.reason for fault in report.faults],
+                   "quarantined": [str(fault.source) for fault in report.faults if fault.quarantined],
+                   "passed_over": list(map(str, report.passed_over))})
     else:
-        for item in done:
-            counted = f"{item['frames']} frame{'s' * (item['frames'] != 1)}, {item['duration_s']} s"
-            what = counted if item["new"] else "was in the library already"
-            out.print(f"{item['episode']}  {_plain(Path(item['source']).name)}: {what}", highlight=False, soft_wrap=True)
-    if faults:
-        fail(*faults)
+        for entry in done:
+            counted = f"{entry['frames']} frame{'s' * (entry['frames'] != 1)}, {entry['duration_s']} s"
+            what = counted if entry["new"] else "was in the library already"
+            name = Path(entry["source"]).name
+            name += f" {entry['take']}" * (entry["take"] not in (name, Path(name).stem))
+            out.print(f"{entry['episode']}  {_plain(name)}: {what}", highlight=False, soft_wrap=True)
+        if report.passed_over:
+            shown = ", ".join(path.name for path in report.passed_over[:3]) + ", ..." * (len(report.passed_over) > 3)
+            out.print(f"[dim]passed over:[/] {len(report.passed_over)} of no kind firsthand imports ({_plain(shown)})",
+                      highlight=False, soft_wrap=True)
+    if report.faults:
+        held = sum(fault.quarantined for fault in report.faults)
+        fail(*(fault.reason for fault in report.faults),
+             *[f"{held} in quarantine ({into / '.quarantine.json'}); '--retry' tries again what did not change"] * (held > 0))
 
 
 @app.command()
