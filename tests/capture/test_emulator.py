@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from firsthand.capture.emulator import Emulation, emulate
 from firsthand.capture.emulators import glove, imu
 from firsthand.capture.emulators.glove import angles_deg, plan_of
 from firsthand.capture.emulators.imu import head_of, readings
+from firsthand.capture.emulators.outlet import open_outlet
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.recorder import record
 from firsthand.capture.recording import Recording
@@ -81,8 +83,9 @@ def test_what_a_rig_records_over_udp_is_what_the_glove_measured(tmp_path: Path) 
         stream, raw = recording["glove-right"], recording["glove-right-raw"]
         assert len(stream) > 120 and len(raw) == len(stream)
         expected = range(int(stream.sequence[0]), int(stream.sequence[-1]) + 1)
-        assert stream.sequence.tolist() == [n for n in expected if n in true]
-        assert sum(g["missing"] for _, g in recording.gaps) == sum(n not in true for n in expected) > 0
+        assert set(stream.sequence) <= set(true) and len(stream) > 0.8 * sum(n in true for n in expected)  # a busy machine sends less
+        missing = sum(g["missing"] for _, g in recording.gaps if g["stream"] == "glove-right")
+        assert missing == len(expected) - len(stream) >= sum(n not in true for n in expected) > 0
         np.testing.assert_allclose(np.degrees(stream.values), [true[n]["deg"] for n in stream.sequence], atol=1e-9)
         assert stream.device_ns.tolist() == [1000 * true[n]["t_us"] for n in stream.sequence]
         assert [json.loads(raw.payload(i))["seq"] for i in range(len(raw))] == stream.sequence.tolist()
@@ -111,7 +114,7 @@ def test_the_imu_is_recorded_in_si() -> None:
 
 def test_a_serial_line_is_made_unplugged_and_plugged_in_again(tmp_path: Path) -> None:
     port = tmp_path / "glove"
-    driver = glove_driver(transport="serial", port=str(port), timeout_s=0.5)
+    driver = glove_driver(transport="serial", port=str(port), timeout_s=2.0)
     for _ in range(2):
         stop = threading.Event()
         thread = threading.Thread(target=emulate, args=("glove", f"pty:{port}", Emulation()), kwargs={"stop": stop})
@@ -135,9 +138,11 @@ def test_a_serial_line_is_made_unplugged_and_plugged_in_again(tmp_path: Path) ->
 
 def test_it_sends_into_a_serial_port_that_is_there() -> None:
     far, near = os.openpty()
-    count = emulate("imu", f"serial:{os.ttyname(near)}@230400", Emulation(seconds=0.2))
-    lines = os.read(far, 65536).splitlines()
-    assert count == len(lines) == 40 and lines[0] == IMU
+    count = emulate("imu", f"serial:{os.ttyname(near)}@230400", Emulation(seconds=0.1))
+    got = b""
+    while got.count(b"\n") < count:
+        got += os.read(far, 4096)
+    assert 0 < count <= 20 and got.splitlines()[0] == IMU and len(got.splitlines()) == count
     os.close(far)
     os.close(near)
 
@@ -146,6 +151,23 @@ def test_a_line_nobody_reads_loses_whole_messages_and_blocks_nothing(tmp_path: P
     began = time.monotonic()
     count = emulate("glove", f"pty:{tmp_path / 'glove'}", Emulation(seconds=1.0, rate_hz=1000))
     assert time.monotonic() - began < 3 and 0 < count < 500
+
+
+def test_lines_stay_whole_when_their_reader_was_away(tmp_path: Path) -> None:
+    lines = [b"%d " % n + b"x" * 100 for n in range(300)]
+    with open_outlet(f"pty:{tmp_path / 'line'}") as outlet:
+        sent = [outlet.send(line) for line in lines]
+        assert not all(sent)
+        reader = os.open(tmp_path / "line", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        got = b""
+        while len(got.split(b"\n")) <= sum(sent) + 5:
+            with suppress(BlockingIOError):
+                got += os.read(reader, 4096)
+            outlet.send(b"after")
+        os.close(reader)
+    *whole, _ = got.split(b"\n")
+    assert whole[: sum(sent)] == [line for line, went in zip(lines, sent, strict=True) if went]
+    assert set(whole[sum(sent) :]) == {b"after"}
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
