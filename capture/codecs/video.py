@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from firsthand.capture.codecs.annex_b import parameter_sets
+from firsthand.capture.codecs.yuv import yuv_frame
 from firsthand.capture.encode import HARDWARE, Encoder, Packets, Picture, check_picture, size_of
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.stream import KEYFRAME, StreamSpec
@@ -77,20 +78,9 @@ class VideoEncoder:
         return data, KEYFRAME
 
     def _frame(self, image: Any) -> Any:
-        """A picture as FFmpeg's frame. OpenCV converts: PyAV would hold the interpreter while it does."""
-        import cv2
         from av.video.frame import PictureType
 
-        right, below = self._size[0] - image.shape[1], self._size[1] - image.shape[0]
-        if image.ndim == 2:
-            image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-        if right or below:
-            image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
-        planes: Any = cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420)
-        if self._codec.pix_fmt == "nv12":
-            colours = planes[self._size[1] :].reshape(2, -1)
-            planes[self._size[1] :] = np.ascontiguousarray(colours.T).reshape(-1, self._size[0])
-        frame = _as_frame(planes, self._codec.pix_fmt)
+        frame = yuv_frame(image, *self._size, self._codec.pix_fmt)
         frame.pts, frame.time_base = self._count, 1 / self._rate
         frame.pict_type = PictureType.I if self._force else PictureType.NONE
         self._count, self._force = self._count + 1, False
@@ -113,7 +103,7 @@ class VideoEncoder:
         codec.pix_fmt = "nv12" if "nv12" in formats and "yuv420p" not in formats else "yuv420p"
         codec.framerate, codec.time_base = self._rate, 1 / self._rate
         codec.gop_size, codec.max_b_frames, codec.thread_count = every, 0, THREADS
-        codec.color_range, codec.colorspace = 1, 6  # limited range, BT.601: what OpenCV converts to
+        codec.color_range, codec.colorspace = 1, 6  # limited range, BT.601: what yuv_frame makes
         if rate:
             codec.bit_rate = round(rate)
         codec.options = options
@@ -146,23 +136,6 @@ class VideoEncoder:
             given = ",".join(f"{key}={value}" for key, value in self._settings.items())
             with_what = f" with {given}" if given else ""
             raise FirsthandError(f"the encoder {self._encoder}{with_what} does not work on this machine ({error.strerror})") from error
-
-
-def _as_frame(planes: Any, pixels: str) -> Any:
-    """I420 or NV12 planes (H 3/2, W) as a frame, without a copy where PyAV can do it."""
-    import av
-
-    height, width = len(planes) * 2 // 3, planes.shape[1]
-    if height % 4 == 0:
-        return av.VideoFrame.from_numpy_buffer(planes, format=pixels)
-    frame: Any = av.VideoFrame(width, height, pixels)
-    at, flat = 0, planes.reshape(-1)
-    for plane in frame.planes:
-        row_bytes = width if plane.width == width or pixels == "nv12" else width // 2
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, :row_bytes]
-        rows[:] = flat[at : at + rows.size].reshape(rows.shape)
-        at += rows.size
-    return frame
 
 
 def open_video(spec: StreamSpec, name: str, settings: Mapping[str, str]) -> Encoder:

@@ -19,22 +19,22 @@ def examine(library: Path, rig: Rig | None = None, *, seconds: float = 10.0,
     Findings come as they are found. `progress` is told what is being done: (what, done, total).
     """
     folder = disk.existing(library)
-    probes: list[tuple[str, Callable[[], list[Finding]]]] = [
-        ("interrupted takes", lambda: leftovers.leftovers(folder if folder == library.resolve() else library)),
-        ("processor", machine.processor), ("memory", machine.memory), ("battery", power.battery), ("temperature", power.heat),
-        ("clock", machine.clock), ("USB", usb.usb), ("encoders", encoders.encoders), ("sparse files", lambda: disk.holes(folder)),
-    ]
     rate, measured = ASSUMED_BYTES_PER_S, False
-    for done, (what, probe) in enumerate(probes):
-        if progress:
-            progress(f"looking at {what}", done, len(probes))
+    probes: list[Callable[[], list[Finding]]] = [
+        lambda: leftovers.leftovers(library), machine.processor, machine.memory, power.battery, power.heat, machine.clock, usb.usb,
+        encoders.encoders, lambda: disk.holes(folder), versions.versions,
+    ]
+    for done, probe in enumerate(probes, 1):
         yield from probe()
+        if progress:
+            progress("this machine", done, len(probes))
     if rig:
-        told = (lambda done, total: progress("trying the rig", done, total)) if progress else None
+        told = (lambda done, total: progress("the rig", done, total)) if progress else None
         tried = dry_run(rig, seconds, folder, told)
         yield from tried
         found = bytes_per_s(tried)
         rate, measured = (found, True) if found else (rate, False)
-    yield from disk.disk_speed(folder, rate)
-    yield from disk.room(folder, rate, measured)
-    yield from versions.versions()
+    for done, probe in enumerate((lambda: disk.disk_speed(folder, rate), lambda: disk.room(folder, rate, measured)), 1):
+        yield from probe()
+        if progress:
+            progress("the disk", done, 2)

@@ -136,6 +136,7 @@ class JsonDriver:
         """Open the line and wait for the first message: the device is only there once it has said something."""
         self._allowance, self._last_ns = self._burst, time.monotonic_ns()
         self._first = []
+        self._count = self._raw_count = 0  # what was sent while nobody listened cannot be counted
         self._since.clear()
         with ExitStack() as stack:
             stack.enter_context(self._source)

@@ -9,6 +9,7 @@ from firsthand.capture.calibration import Calibration, CameraCalibration
 from firsthand.capture.errors import DamagedError
 from firsthand.capture.files import Provenance
 from firsthand.capture.importers.cut_off import missing_bytes
+from firsthand.capture.intake import Asked, Found, Intake, Take
 from firsthand.capture.recording import Recording
 from firsthand.capture.recording_writer import RecordingWriter
 from firsthand.capture.stream import DISCARD, KEYFRAME, Sample, StreamSpec
@@ -19,6 +20,17 @@ SLACK_S = 0.1
 AGAIN = "copy it again from the camera"
 PROBED = 16
 """Frames at the start that are decoded to see that they can be."""
+SUFFIXES = (".mp4", ".mov", ".mkv", ".m4v", ".webm", ".avi")
+
+
+def video(source: Path, asked: Asked) -> Found | None:
+    """A video file, by its ending."""
+
+    def write(intake: Intake) -> None:
+        import_video(source, intake.episode.recording_path, task=asked.task, hfov_deg=asked.hfov_deg, content=intake.inputs[source.name],
+                     progress=intake.progress)
+
+    return Found((Take(source.stem, write),)) if source.suffix.lower() in SUFFIXES and not source.is_dir() else None
 
 
 def import_video(source: Path, recording: Path, *, task: str = "", hfov_deg: float | None = None, content: str = "",

@@ -38,7 +38,7 @@ def free_port() -> int:
 
 def open_udp(port: int, **options: Any) -> JsonDriver:
     settings = {"stream": "glove", "columns": ["x"], "bind": f"127.0.0.1:{port}", "sender": "127.0.0.1", "stamp": "t", "sequence": "n",
-                "timeout_s": 0.4, **options}
+                "timeout_s": 3.0, **options}
     (driver,) = find("drivers", DRIVERS, "json")(**settings)
     assert isinstance(driver, JsonDriver)
     return driver
@@ -92,7 +92,7 @@ def test_messages_become_samples_and_stay_as_they_were(sender: socket.socket) ->
     assert [s.sequence for s in rows] == list(range(rows[0].sequence, rows[0].sequence + len(rows)))
     assert all(s.device_ns == 1_000_000 * s.sequence and s.data[0] == pytest.approx(np.radians(s.sequence)) for s in rows)
     assert [s.data for s in raw] == [message(s.sequence) for s in rows]
-    assert all(before_ns - 400_000_000 < s.host_ns <= time.monotonic_ns() for s in rows)
+    assert all(before_ns - 3_000_000_000 < s.host_ns <= time.monotonic_ns() for s in rows)
     assert driver.rejected == {}
 
 
@@ -146,9 +146,9 @@ def test_garbage_is_counted_and_told_once_for_each_reason(sender: socket.socket,
 
 def test_silence_is_told_within_the_timeout_and_coming_back_works(sender: socket.socket) -> None:
     port = free_port()
-    driver = open_udp(port)
+    driver = open_udp(port, timeout_s=0.7)
     send = lambda data: sender.sendto(data, ("127.0.0.1", port))  # noqa: E731
-    with pytest.raises(FirsthandError, match=r"nothing readable came over UDP 127\.0\.0\.1:\d+ for 0\.4 s; check that the device is on"):
+    with pytest.raises(FirsthandError, match=r"nothing readable came over UDP 127\.0\.0\.1:\d+ for 0\.7 s; check that the device is on"):
         driver.__enter__()
     with Sending(send, first=50), driver:
         assert of(read_for(driver, 0.2), "glove")
@@ -160,7 +160,7 @@ def test_silence_is_told_within_the_timeout_and_coming_back_works(sender: socket
         with pytest.raises(FirsthandError, match="nothing readable came"):
             while True:
                 driver.read(0.1)
-        assert 0.2 < time.monotonic() - began < 1.0
+        assert 0.5 < time.monotonic() - began < 1.5
         driver.__exit__(None, None, None)
     with Sending(send), driver:  # switched on again: it counts from 0
         assert of(read_for(driver, 0.2), "glove")[0].sequence < 50
@@ -171,7 +171,7 @@ def test_the_wrong_sender_and_the_wrong_format_are_named(sender: socket.socket) 
     with Sending(lambda data: sender.sendto(data, ("127.0.0.1", port))):
         for options, why in (({"sender": "127.0.0.2"}, r"127\.0\.0\.1:\d+ sends, not 127\.0\.0\.2; correct 'sender'"),
                              ({"columns": ["y"]}, r"what comes is left out \('y' is missing\); check the options about the message")):
-            with pytest.raises(FirsthandError, match=why), open_udp(port, **options):
+            with pytest.raises(FirsthandError, match=why), open_udp(port, timeout_s=0.3, **options):
                 pass
 
 
@@ -236,7 +236,7 @@ def test_it_listens_where_the_rig_says_and_nowhere_else(sender: socket.socket) -
 
 def open_serial(path: str, **options: Any) -> JsonDriver:
     settings = {"stream": "glove", "columns": ["a", "b"], "transport": "serial", "port": path, "format": "csv",
-                "header": ["n", "t", "a", "b"], "stamp": "t", "stamp_unit": "ms", "sequence": "n", "timeout_s": 0.4, **options}
+                "header": ["n", "t", "a", "b"], "stamp": "t", "stamp_unit": "ms", "sequence": "n", "timeout_s": 3.0, **options}
     (driver,) = open_json(**settings)
     assert isinstance(driver, JsonDriver)
     return driver
@@ -257,6 +257,25 @@ def test_lines_of_a_serial_port_are_read_however_they_are_cut() -> None:
         rows = of(read_for(driver, 0.3), "glove")
     assert len(rows) > 20 and driver.rejected == {}
     assert all(s.device_ns == 8_000_000 * s.sequence and np.asarray(s.data).tolist() == [0.5, -1] for s in rows)
+    os.close(far)
+    os.close(near)
+
+
+def test_the_rest_of_a_line_that_began_before_the_port_was_opened_is_no_message() -> None:
+    far, near = os.openpty()
+    tty.setraw(near)
+
+    def send(data: bytes) -> None:
+        os.write(far, b"5,-1\n" if sending.number == 0 else b"1,8,0.5,-1\n")
+
+    driver = open_serial(os.ttyname(near))
+    sending = Sending(send, every_s=0.05)
+    threading.Timer(0.15, sending.__enter__).start()  # the port is open by then
+    with driver:
+        samples = read_for(driver, 0.3)
+    sending.__exit__()
+    assert len(of(samples, "glove")) > 3 and driver.rejected == {}
+    assert {bytes(s.data) for s in of(samples, "glove-raw")} == {b"1,8,0.5,-1"}  # type: ignore[arg-type]
     os.close(far)
     os.close(near)
 
@@ -285,7 +304,7 @@ def test_a_wrong_baud_rate_is_thought_of() -> None:
     tty.setraw(near)
     noise = Sending(lambda data: os.write(far, bytes(range(128, 228)) + b"\n"))
     why = r"left out \(it is not text\); check the options about the message and the baud rate"
-    with noise, pytest.raises(FirsthandError, match=why), open_serial(os.ttyname(near)):
+    with noise, pytest.raises(FirsthandError, match=why), open_serial(os.ttyname(near), timeout_s=0.3):
         pass
     os.close(far)
     os.close(near)
@@ -303,7 +322,7 @@ def test_a_line_that_never_ends_is_cut_off() -> None:
         else:
             os.write(far, b"1,8,0.5,-1\n")
 
-    driver = open_serial(os.ttyname(near), timeout_s=2.0)
+    driver = open_serial(os.ttyname(near))
     with Sending(send) as sending, driver:
         rows = of(read_for(driver, 0.8), "glove")
     assert driver.rejected["a line without an end"] >= 1 and len(rows) > 40

@@ -58,11 +58,11 @@ def test_this_machine_is_looked_at_whatever_it_lacks(tmp_path: Path) -> None:
 
 
 def test_the_rig_is_tried_and_what_is_wrong_is_named(tmp_path: Path) -> None:
-    camera = {"size_px": [320, 240], "fps": 30}
+    camera = {"size_px": [320, 240], "fps": 30, "buffer": 60}
     worn = Device("head", "pattern", {"cameras": [{"name": "eye", **camera}, {"name": "wrist", **camera, "picture": "raw"}],
-                                      "sensors": [{"name": "glove", "columns": 22, "rate_hz": 120}]}, {"wrist": "h264"})
+                                      "sensors": [{"name": "glove", "columns": 22, "rate_hz": 120, "buffer": 240}]}, {"wrist": "h264"})
     leaving = Device("side", "pattern", {"cameras": [{"name": "far", **camera}], "vanish_at_s": 4.0}, required=False)
-    lossy = Device("waist", "pattern", {"sensors": [{"name": "imu", "rate_hz": 200}], "drop_rate": 0.12})
+    lossy = Device("waist", "pattern", {"sensors": [{"name": "imu", "rate_hz": 200, "buffer": 400}], "drop_rate": 0.12})
     found = dry_run(Rig("worn", (worn, leaving, lossy), pre_roll_s=0), 4.0, tmp_path)
     assert the(found, "device head").verdict == "ok"
     gone = the(found, "device side")
