@@ -24,6 +24,8 @@ STALE_S = 2.5
 
 def look(library: Path) -> tuple[Board | None, str]:
     """The newest board of a library, and what is wrong with it: empty while a recorder runs and keeps it fresh."""
+    if not library.is_dir():
+        raise FirsthandError(f"no library at {library}; give the folder that 'firsthand record' writes to")
     board, pid = read_board(library / FOLDER / FILE), recorder_of(library)
     if pid is None:
         return board, _nobody(library, board)

@@ -24,7 +24,8 @@ class Plan:
     before: Mapping[str, int] = field(default_factory=dict)
     """Takes of each task that the session had when it was resumed."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raises `FirsthandError` for a plan that cannot be carried out."""
         if not self.tasks:
             raise FirsthandError("there is no task; say what will be done with --task \"put the cup on the shelf\"")
         if self.auto and self.duration_s is None:

@@ -50,14 +50,18 @@ def record(options: RecordOptions) -> list[str]:
     """
     rig = load_rig(options.rig)
     tasks = read_tasks(options.tasks, options.tasks_file)
+    countdown_s = options.countdown_s if options.countdown_s is not None else 0.0 if options.auto else COUNTDOWN_S
+    plan = Plan(tasks, options.episodes, options.duration_s, countdown_s, options.auto)
+    if not options.resume:
+        plan.check()
     with only_recorder(options.library) as folder:
         sitting = Sitting(options.library, rig, options.wearer, tasks, read_consent(options.consent))
         told = sitting.resume() if options.resume else []
         if left := sitting.unfinished_elsewhere():
             told.append(Event("unfinished", f"{left} take{'s' * (left != 1)} of other sessions were interrupted: firsthand recover "
                               f"{options.library}", "warn"))
-        countdown_s = options.countdown_s if options.countdown_s is not None else 0.0 if options.auto else COUNTDOWN_S
-        plan = Plan(sitting.tasks, options.episodes, options.duration_s, countdown_s, options.auto, dict(sitting.before))
+        plan = replace(plan, tasks=sitting.tasks, before=dict(sitting.before))
+        plan.check()
         remove_picture(folder)
         recorder = Supervisor(rig, folder, sitting.next_folder, parameters={"rig": rig.to_json(), "wearer": options.wearer})
         session = _Session(options, folder, sitting, Desk(plan), recorder)

@@ -18,10 +18,12 @@ class Watch:
     def look(self, status: Status) -> list[Event]:
         """The events since the last look. A device's has no text: a message of the recorder's tells it."""
         events = []
+        arrivals = {f"{device.name} is there" for device in status.devices}  # their rows tell, and many would hide what matters
         for message in status.messages:
             if message.t_ns > self._heard_ns:
                 self._heard_ns = message.t_ns
-                events.append(Event("message", message.text, message.level, "warn" if message.level == "warn" else None))
+                if message.text not in arrivals:
+                    events.append(Event("message", message.text, message.level, "warn" if message.level == "warn" else None))
         for device in status.devices:
             before, now = self._states.get(device.name), device.state
             self._states[device.name] = now

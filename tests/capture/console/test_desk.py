@@ -334,6 +334,6 @@ def test_messages_are_told_once() -> None:
 
 def test_a_plan_without_a_task_or_an_end_is_refused() -> None:
     with pytest.raises(FirsthandError, match="--task"):
-        Plan(())
+        Plan(()).check()
     with pytest.raises(FirsthandError, match="--duration"):
-        Plan(("pour",), auto=True)
+        Plan(("pour",), auto=True).check()
