@@ -8,6 +8,8 @@ import numpy.typing as npt
 Kind = Literal["encoded", "numeric"]
 Role = Literal["camera", "depth", "imu", "glove", "pose", "events", "other"]
 
+WHOLE_ENCODINGS = frozenset({"jpeg", "png", "ffv1", "depth-zstd", "json", "csv"})
+"""Encodings of which every row can be read by itself; of the others one that starts at a key frame is needed."""
 KEYFRAME = 1
 """Flag: decoding can start at this row."""
 DISCARD = 2
@@ -54,6 +56,11 @@ class StreamSpec:
             raise ValueError(f"numeric stream {self.name!r} needs one name and one unit per column")
         if self.kind == "encoded" and not self.encoding:
             raise ValueError(f"encoded stream {self.name!r} needs an encoding")
+
+    @property
+    def is_video(self) -> bool:
+        """Whether a row can need those before it, back to a key frame, to be decoded."""
+        return self.role in ("camera", "depth") and self.kind == "encoded" and self.encoding not in WHOLE_ENCODINGS
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -191,6 +191,7 @@ class _Lane:
             self._tell_of_absence(sample)
         elif sample.sequence > self._next_sequence:
             ring.add(n, Figure.MISSING, sample.sequence - self._next_sequence)
+            self._waits_for_key |= self._encoder is None and self.spec.is_video  # what follows a lost packet cannot be decoded
         self._next_sequence = sample.sequence + 1
         self._clock.add(sample.device_ns, sample.host_ns)
         ring.set(n, Figure.HOST_NS, sample.host_ns)
@@ -237,9 +238,10 @@ class _Lane:
             return
         self._ring_drops += 1
         self.ring.add(self.number, Figure.RING_DROPS, 1)
-        if self._encoder is not None and not self._waits_for_key:
+        if self.spec.is_video and not self._waits_for_key:
             self._waits_for_key = True
-            self._encoder.force_keyframe()
+            if self._encoder is not None:
+                self._encoder.force_keyframe()
 
     def _tell_of_absence(self, sample: Sample) -> None:
         """Where the stream was there before, its device was away: say from when to when, and how many samples that was."""
