@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -83,9 +84,7 @@ class Layout:
                 values = [_number(item, self.array) for item in items]
             else:
                 values = [_number(_at(document, path), path) for path in self._paths()]
-            row = np.array(values, np.float64)
-            row *= [factor for factor, _ in self._conversions()]
-            return Reading(row, self._time(document), self._count(document))
+            return Reading(np.array(values, np.float64) * self._factors, self._time(document), self._count(document))
         except _UnreadableError as error:
             return str(error)
 
@@ -135,6 +134,10 @@ class Layout:
     def _conversions(self) -> list[tuple[float, str]]:
         units = [self.units] * len(self.columns) if isinstance(self.units, str) else self.units
         return [to_si(unit) for unit in units]
+
+    @cached_property
+    def _factors(self) -> npt.NDArray[np.float64]:
+        return np.array([factor for factor, _ in self._conversions()], np.float64)
 
 
 class _UnreadableError(Exception):

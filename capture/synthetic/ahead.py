@@ -30,9 +30,8 @@ class Ahead:
     """The payloads of a take's frames, read from their file as they are asked for."""
 
     def __init__(self, path: Path) -> None:
-        with h5py.File(path, "r") as file:
-            self._index: npt.NDArray[np.int64] = file["index"][()]
         self._file = h5py.File(path, "r")
+        self._index: npt.NDArray[np.int64] = self._file["index"][()]
 
     def payload(self, frame: int, stream: int) -> bytes:
         """What stream 0 (colour) or 1 (depth) delivers of a frame."""
