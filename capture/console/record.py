@@ -54,6 +54,9 @@ def record(options: RecordOptions) -> list[str]:
     plan = Plan(tasks, options.episodes, options.duration_s, countdown_s, options.auto)
     if not options.resume:
         plan.check()
+    if not (options.auto or options.remote or options.pedal or options.clap or (sys.stdin and sys.stdin.isatty())):
+        raise FirsthandError("nobody could start a take here: standard input is no terminal; run it in a terminal, or with --auto and "
+                             "--duration, or with --remote, --pedal or --clap")
     with only_recorder(options.library) as folder:
         sitting = Sitting(options.library, rig, options.wearer, tasks, read_consent(options.consent))
         told = sitting.resume() if options.resume else []
@@ -92,7 +95,6 @@ class _Session:
             for control in self._open_controls():
                 stack.enter_context(control)
                 self._controls[control.name] = (control, "")
-            self._refuse_deafness()
             for event in told:
                 self._tell(event)
             stack.callback(remove_picture, self._folder)
@@ -207,14 +209,9 @@ class _Session:
             from firsthand.capture.controls.remote import Remote
 
             host, port = address(options.remote)
-            yield Remote(self._presses, status=self._for_remote, host=host, port=port, token=options.token)
-
-    def _refuse_deafness(self) -> None:
-        """Raises `FirsthandError` where nobody could ever start a take."""
-        keyboard = self._controls["keyboard"][0].absent
-        if len(self._controls) == 1 and keyboard and not self._options.auto:
-            raise FirsthandError(f"nobody could start a take here ({keyboard}); run it in a terminal, or with --auto and --duration, "
-                                 "or with --remote, --pedal or --clap")
+            remote = Remote(self._presses, status=self._for_remote, host=host, port=port, token=options.token)
+            yield remote
+            self._tell(Event("listening", f"remote control on {host} port {remote.port}", fields={"host": host, "port": remote.port}))
 
     def _listen_to_controls(self) -> None:
         for name, (control, before) in self._controls.items():
