@@ -17,6 +17,9 @@ from firsthand.capture.library import Episode, imported, new_session
 from firsthand.capture.plugins import find, names
 
 IMPORTERS: dict[str, str] = {
+    "egodex": "firsthand.annotate.labelled_import:egodex",
+    "egoverse": "firsthand.annotate.labelled_import:egoverse",
+    "gopro": "firsthand.capture.importers.gopro:gopro",
     "video": "firsthand.capture.importers.video:video",
 }
 """Name -> ``"module:function"`` of an `Importer`; the first to recognise a source has it, so the particular stand before the general.
