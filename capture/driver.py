@@ -19,7 +19,8 @@ A driver's module may have ``NEEDS``: what it imports only when opened, module -
 class Driver(Protocol):
     """One device (or one group of devices on one clock), opened with ``with``.
 
-    The device's SDK is imported in ``__enter__``; a missing one raises `FirsthandError` naming the extra to install.
+    The device's SDK is imported in ``__enter__``; a missing one raises `FirsthandError` naming the extra to install. A driver of a network
+    or serial device may have a ``rejected`` attribute, packets that did not become a sample by reason; the recorder shows it.
     """
 
     @property

@@ -11,6 +11,7 @@ import queue
 import sys
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -135,9 +136,14 @@ class Device:
         threads = [threading.Thread(target=self._read, args=(driver, lanes, closing), name=driver.name, daemon=True) for driver in drivers]
         for thread in threads:
             thread.start()
+        told: dict[str, int] = {}
         for thread in threads:
             while thread.is_alive() and not self._stop.is_set() and self._fault is None:
                 thread.join(READ_S)
+                rejected = sum((Counter(dict(getattr(driver, "rejected", {}))) for driver in drivers), Counter())
+                if rejected != told:
+                    told = dict(rejected)
+                    self._outbox.say("rejected", counts=told)
         closing.set()
         for thread in threads:
             thread.join(LEAVE_S)

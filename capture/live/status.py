@@ -1,7 +1,7 @@
 """What a running recorder says of itself: plain values, to be shown, sent as JSON, and read by `firsthand monitor`."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 State = Literal["opening", "ready", "recording", "stopped"]
@@ -22,6 +22,8 @@ class DeviceStatus:
     """Why it is not running, one sentence."""
     since_s: float = 0.0
     """How long it has been in this state."""
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    """Packets that did not become a sample since it was opened, by reason."""
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ class Watched:
         self.specs: dict[str, StreamSpec] = {}
         self._pre_roll_s = pre_roll_s
         self._numbers: dict[str, int] = {}
+        self._rejected: Mapping[str, int] = {}
         self._opened_ns = self._restart_ns = 0
         self._rates = Rates()
 
@@ -60,6 +61,8 @@ class Watched:
                 self.specs = {spec["name"]: spec_from_json(spec) for spec in event["streams"]}
                 self._numbers = {name: event["numbers"][name] for name in self.specs}
                 return None if self._delivers() else ("running", "")
+            case "rejected":
+                self._rejected = event["counts"]
             case "vanished":
                 return "vanished", event["reason"]
             case "ended" | "failed" as state:
@@ -96,7 +99,8 @@ class Watched:
 
     def status(self) -> DeviceStatus:
         """For people to see."""
-        return DeviceStatus(self.name, self.state, self.device.required, self.reason, time.monotonic() - self.since_s)
+        return DeviceStatus(self.name, self.state, self.device.required, self.reason, time.monotonic() - self.since_s,
+                            self._rejected)
 
     def stream_statuses(self, in_take: Mapping[str, tuple[int, int, int]]) -> list[StreamStatus]:
         """Of each stream; `in_take` gives what the writer counted: samples, missing and dropped."""

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -260,6 +261,22 @@ def test_a_wrong_option_is_one_sentence_and_no_retry(tmp_path: Path) -> None:
     with worn.recorder:
         assert worn.recorder.wait(lambda s: s.devices[0].state == "failed", 10)
         assert "the driver 'pattern' does not take these options" in worn.recorder.status().devices[0].reason
+
+
+def test_what_a_device_sends_that_cannot_be_read_is_counted_where_people_see_it(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        address = free.getsockname()
+    options = {"stream": "glove", "columns": ["a"], "bind": f"127.0.0.1:{address[1]}", "sender": "127.0.0.1", "fields": ["a"], "rate_hz": 50}
+    worn = Worn(tmp_path, Device("glove", "json", options))
+    with worn.recorder, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for i in range(500):
+            sender.sendto(b'{"a": 1.5}' if i % 5 else b"garbage", address)
+            time.sleep(0.02)
+            device = worn.recorder.status().devices[0]
+            if device.state == "running" and sum(device.rejected.values()) >= 5:
+                break
+        assert device.state == "running" and sum(device.rejected.values()) >= 5, device
 
 
 def test_the_status_survives_the_way_through_json(tmp_path: Path) -> None:
