@@ -20,6 +20,8 @@ IMPORTERS: dict[str, str] = {
     "egodex": "firsthand.annotate.labelled_import:egodex",
     "egoverse": "firsthand.annotate.labelled_import:egoverse",
     "gopro": "firsthand.capture.importers.gopro:gopro",
+    "robomimic": "firsthand.annotate.labelled_import:robomimic",
+    "webdataset": "firsthand.annotate.labelled_import:webdataset",
     "video": "firsthand.capture.importers.video:video",
 }
 """Name -> ``"module:function"`` of an `Importer`; the first to recognise a source has it, so the particular stand before the general.
