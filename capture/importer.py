@@ -20,6 +20,7 @@ IMPORTERS: dict[str, str] = {
     "egodex": "firsthand.annotate.labelled_import:egodex",
     "egoverse": "firsthand.annotate.labelled_import:egoverse",
     "gopro": "firsthand.capture.importers.gopro:gopro",
+    "lerobot": "firsthand.annotate.labelled_import:lerobot",
     "robomimic": "firsthand.annotate.labelled_import:robomimic",
     "webdataset": "firsthand.annotate.labelled_import:webdataset",
     "video": "firsthand.capture.importers.video:video",
