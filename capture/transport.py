@@ -1,4 +1,4 @@
-"""How a device's messages reach the host: UDP packets, or lines of a serial port or of a TCP connection, each stamped on arrival.
+"""How a device's messages reach the host: UDP packets, lines of a serial port, messages of a TCP connection, each stamped on arrival.
 
 Every source opens with ``with``; then ``receive(timeout_s)`` returns what has come, at most `MOST` at a time, and raises `FirsthandError`
 when the line breaks. Nothing here grows: what comes faster than it is taken waits in the system's buffer, and is lost there.
@@ -8,6 +8,7 @@ import select
 import socket
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
@@ -129,7 +130,7 @@ class SerialLines:
             there = ", ".join(sorted(port.device for port in comports())) or "none"
             why = reason(error) if isinstance(error, OSError) else str(error)
             raise FirsthandError(f"cannot open {self.where} ({why}); check its name and your rights to it (there are: {there})") from error
-        self._lines = _Lines(self.refused, starts_midway=True)
+        self._lines = Lines(self.refused, starts_midway=True)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -138,20 +139,28 @@ class SerialLines:
             self._line = None
 
 
-class TcpLines:
-    """Lines that a server sends to whoever connects. `connect` is ``"HOST:PORT"``."""
+class Cutter(Protocol):
+    """Cuts a stream of bytes into messages."""
 
-    def __init__(self, connect: str) -> None:
+    def add(self, host_ns: int, data: bytes) -> list[Packet]: ...
+
+
+class TcpStream:
+    """Messages that a server sends to whoever connects. `connect` is ``"HOST:PORT"``; `cut` makes what cuts its bytes, at line ends if not
+    given."""
+
+    def __init__(self, connect: str, cut: Callable[[Counter[str]], Cutter] | None = None) -> None:
         host, _, port = connect.rpartition(":")
         if not host:
             raise FirsthandError(f"connect is {connect!r}; write the server's name or address and its port, such as '192.168.1.20:7000'")
         self._address = host, _port(port, f"connect {connect!r}")
         self.where = f"TCP {connect}"
         self.refused: Counter[str] = Counter()
+        self._cut = cut or Lines
         self._socket: socket.socket | None = None
 
     def receive(self, timeout_s: float) -> list[Packet]:
-        """Lines that are complete, without their ends."""
+        """Messages that are complete."""
         assert self._socket is not None
         if not select.select([self._socket], [], [], max(timeout_s, 0))[0]:
             return []
@@ -161,7 +170,7 @@ class TcpLines:
             raise FirsthandError(f"{self.where} broke ({reason(error)}); check the device and the network") from error
         if not data:
             raise FirsthandError(f"{self.where} was closed by the other end; start its sender again")
-        return self._lines.add(time.monotonic_ns(), data)
+        return self._cutter.add(time.monotonic_ns(), data)
 
     def __enter__(self) -> Self:
         try:
@@ -169,7 +178,7 @@ class TcpLines:
         except OSError as error:
             raise FirsthandError(f"cannot connect to {self.where}: {reason(error)}; check that its sender runs, its address and "
                                  "port") from error
-        self._lines = _Lines(self.refused, starts_midway=False)
+        self._cutter = self._cut(self.refused)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -178,13 +187,14 @@ class TcpLines:
             self._socket = None
 
 
-class _Lines:
+class Lines:
     """Cuts a stream of bytes at its line ends. What comes before the first is no line, where the sender was not waited for."""
 
-    def __init__(self, refused: Counter[str], *, starts_midway: bool) -> None:
+    def __init__(self, refused: Counter[str], *, starts_midway: bool = False) -> None:
         self._refused, self._skips, self._rest = refused, starts_midway, b""
 
     def add(self, host_ns: int, data: bytes) -> list[Packet]:
+        """The lines that are complete now."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         if lines and self._skips:
             self._skips = False

@@ -15,8 +15,9 @@ import pytest
 
 from firsthand.capture.certificate import certify
 from firsthand.capture.driver import DRIVERS
-from firsthand.capture.drivers.json_lines import JsonDriver, open_json
+from firsthand.capture.drivers.json_lines import open_json
 from firsthand.capture.errors import FirsthandError
+from firsthand.capture.message_driver import MessageDriver
 from firsthand.capture.plugins import find
 from firsthand.capture.recorder import record
 from firsthand.capture.recording import Recording
@@ -36,11 +37,11 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def open_udp(port: int, **options: Any) -> JsonDriver:
+def open_udp(port: int, **options: Any) -> MessageDriver:
     settings = {"stream": "glove", "columns": ["x"], "bind": f"127.0.0.1:{port}", "sender": "127.0.0.1", "stamp": "t", "sequence": "n",
                 "timeout_s": 3.0, **options}
     (driver,) = find("drivers", DRIVERS, "json")(**settings)
-    assert isinstance(driver, JsonDriver)
+    assert isinstance(driver, MessageDriver)
     return driver
 
 
@@ -69,7 +70,7 @@ def message(n: int) -> bytes:
     return b'{"n":%d,"t":%d,"x":%d}' % (n, 1000 * n, n)
 
 
-def read_for(driver: JsonDriver, seconds: float) -> list[Sample]:
+def read_for(driver: MessageDriver, seconds: float) -> list[Sample]:
     samples, until = [], time.monotonic() + seconds
     while time.monotonic() < until:
         samples += driver.read(0.02) or []
@@ -234,11 +235,11 @@ def test_it_listens_where_the_rig_says_and_nowhere_else(sender: socket.socket) -
         assert driver._source._socket.getsockname() == ("127.0.0.1", port)  # type: ignore[attr-defined]
 
 
-def open_serial(path: str, **options: Any) -> JsonDriver:
+def open_serial(path: str, **options: Any) -> MessageDriver:
     settings = {"stream": "glove", "columns": ["a", "b"], "transport": "serial", "port": path, "format": "csv",
                 "header": ["n", "t", "a", "b"], "stamp": "t", "stamp_unit": "ms", "sequence": "n", "timeout_s": 3.0, **options}
     (driver,) = open_json(**settings)
-    assert isinstance(driver, JsonDriver)
+    assert isinstance(driver, MessageDriver)
     return driver
 
 
