@@ -36,7 +36,7 @@ class ClapMicrophone:
     def __enter__(self) -> Self:
         self._process = subprocess.Popen([sys.executable, "-m", __name__, self._device or ""], stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
-        self.absent = "the microphone is being opened"
+        self.absent = ""  # until it says why not
         self._thread = threading.Thread(target=self._listen, args=(self._process,), name="clap", daemon=True)
         self._thread.start()
         return self
