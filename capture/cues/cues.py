@@ -166,7 +166,9 @@ class Cues:
     def _speak(self) -> None:
         failed = 0
         while (sentence := self._sentences.take()) is not None:
-            failed = 0 if speak(self._speech or (), sentence, self._sentences.waiting) else failed + 1
+            worked = speak(self._speech or (), sentence, self._sentences.waiting)
+            if worked is not None:  # one that was broken off says nothing about the program
+                failed = 0 if worked else failed + 1
             if failed == 3:
                 self._spoken = f"{(self._speech or ('',))[0]} does not work"
                 return

@@ -30,8 +30,8 @@ def plain(sentence: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in sentence).split())[:CHARACTERS]
 
 
-def speak(command: Sequence[str], sentence: str, interrupted: Callable[[], bool]) -> bool:
-    """Speak to the end, unless `interrupted` says that something newer is to be said; whether the program did its work.
+def speak(command: Sequence[str], sentence: str, interrupted: Callable[[], bool]) -> bool | None:
+    """Speak to the end; whether the program did its work. None when `interrupted` said that something newer is to be said.
 
     Never takes longer than `SPEECH_S`.
     """
@@ -47,7 +47,7 @@ def speak(command: Sequence[str], sentence: str, interrupted: Callable[[], bool]
             if interrupted():
                 process.kill()
                 process.wait()
-                return True
+                return None
     process.kill()
     process.wait()
     return False
