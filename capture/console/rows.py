@@ -11,6 +11,8 @@ LIGHTS: tuple[Light, ...] = ("RED", "AMBER", "GREEN")
 """Worst first."""
 SLOW = 0.9
 """Of the nominal rate."""
+LOSES = 0.02
+"""Of its samples in this take."""
 SETTLE_S = 3.0
 """After a device was opened, before its rates mean anything."""
 HEADER = f"{'':7}{'STREAM':<16}{'RATE':>7} {'OF':<7}{'MISSING':>8}{'DROPPED':>8}{'AGE s':>8}{'DRIFT ppm':>11}"
@@ -22,6 +24,8 @@ class Row:
 
     light: Light
     text: str
+    table: bool = False
+    """Under the header: cut where it is too long, as a sentence is not."""
 
 
 def device_rows(status: Status) -> list[Row]:
@@ -47,7 +51,7 @@ def _device_row(device: DeviceStatus) -> Row:
     word = {"opening": "is being opened", "vanished": "is not there", "ended": "has ended", "failed": "FAILED"}[device.state]
     needed = "" if device.required else ", not required"
     since = f" for {device.since_s:.0f} s" if device.state == "vanished" else ""
-    reason = f": {device.reason}" if device.reason else ""
+    reason = f": {device.reason.removeprefix(f'{device.name}: ')}" if device.reason else ""
     return Row("RED" if device.required else "AMBER", f"{device.name:<16}{word}{since}{needed}{reason}")
 
 
@@ -57,4 +61,6 @@ def _stream_row(device: DeviceStatus, s: StreamStatus) -> Row:
     drift = "-" if s.drift_ppm is None else f"{s.drift_ppm:+.1f}"
     age = "-" if s.age_s is None else f"{s.age_s:.2f}"
     text = f"{s.name[:15]:<16}{s.rate_hz:>7.1f} {nominal}{s.missing:>8}{s.dropped:>8}{age:>8}{drift:>11}"
-    return Row("AMBER" if slow or s.dropped else "GREEN", text + (" SLOW" if slow else ""))
+    loses = s.missing > LOSES * max(s.samples, 1)
+    word = " SLOW" if slow else " DROPS" if s.dropped else " LOSES" if loses else ""
+    return Row("AMBER" if word else "GREEN", text + word, table=True)

@@ -3,13 +3,14 @@
 import textwrap
 from collections.abc import Sequence
 
+from rich.cells import set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 
 from firsthand.capture.console.board import Board
 from firsthand.capture.console.letters import big
-from firsthand.capture.console.rows import HEADER, Light, device_rows, fitting
+from firsthand.capture.console.rows import HEADER, SETTLE_S, Light, Row, device_rows, fitting
 from firsthand.capture.controls.keys import KEYS
 from firsthand.capture.controls.press import WORDS, Action
 from firsthand.capture.live.status import DiskStatus
@@ -25,7 +26,7 @@ TURN_NS = 2_000_000_000
 """In a take without a device, the letters say one thing and then the other, so long each."""
 LOW_MIN = 10.0
 KEYS_LINE = "Space start/stop · K keep · D discard · R redo · M mark · N next task · Q quit · ? help"
-KEYS_SHORT = "Space start/stop  D discard  R redo  M mark  N next  Q quit  ? help"
+KEYS_SHORT = "Space start/stop  K keep  D discard  R redo  M mark  N next  Q quit  ? help"
 
 
 class Screen:
@@ -65,7 +66,7 @@ def headline(board: Board) -> str:
 
 
 def lines(board: Board, clock: str, warning: str, columns: int, rows: int, *, keys: bool = True, blocks: bool = True) -> list[Line]:
-    """The screen as exactly `rows` lines of exactly `columns` characters."""
+    """The screen as exactly `rows` lines, each exactly `columns` wide."""
     desk = board.desk
     word = headline(board)
     style = next((s for start, s in HEADLINES.items() if word.startswith(start)), BOLD)
@@ -84,12 +85,11 @@ def lines(board: Board, clock: str, warning: str, columns: int, rows: int, *, ke
     last: list[Line] = [_keys_line(board, columns)] if keys else []
     left = rows - len(top) - len(letters) - len(middle) - len(bottom) - shown - len(last)
     body: list[Line] = _help(left) if desk.help else [
-        (HEADER, DIM), *_folded([(f"{row.light:<7}{row.text}", COLOURS[row.light])
-                                 for row in fitting(device_rows(board.status), left - 1)], columns)]
+        (HEADER, DIM), *(line for row in fitting(device_rows(board.status), left - 1) for line in _row(row, columns))]
     body += [("", PLAIN)] * (left - len(body))
     notes = [("", PLAIN)] * (shown - len(notes)) + notes
     whole = [*top, *letters, *middle, *body[: max(left, 0)], *bottom, *notes, *last]
-    return [(text[:columns].ljust(columns), style) for text, style in [*whole[: rows - 1], *whole[-1:]][:rows]]
+    return [(set_cell_size(_printable(text), columns), style) for text, style in [*whole[: rows - 1], *whole[-1:]][:rows]]
 
 
 def wrap(text: str, columns: int, indent: int = 0) -> list[str]:
@@ -119,6 +119,16 @@ def clock_of(seconds: float) -> str:
     return f"{minutes:02d}:{rest:02d}" if minutes < 100 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
+def _printable(text: str) -> str:
+    """What devices and people say must not steer the terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+
+
+def _row(row: Row, columns: int) -> list[Line]:
+    told: Line = (f"{row.light:<7}{row.text}", COLOURS[row.light])
+    return [told] if row.table else _folded([told], columns)
+
+
 def _task(board: Board) -> Line:
     desk = board.desk
     which = f"TASK {desk.task_number} of {desk.tasks}" if desk.tasks > 1 else "TASK"
@@ -145,8 +155,10 @@ def _disk(board: Board) -> Line:
     disk: DiskStatus | None = board.status.disk
     if disk is None:
         return f"DISK unknown · {board.power}".rstrip(" ·"), PLAIN
-    minutes = "" if disk.minutes_left is None else f"{disk.minutes_left:.0f} min, "
-    low = disk.minutes_left is not None and disk.minutes_left < LOW_MIN
+    settled = all(device.since_s > SETTLE_S for device in board.status.devices if device.state == "running")
+    left_min = disk.minutes_left if settled else None
+    minutes = "" if left_min is None else f"{left_min:.0f} min, " if left_min < 600 else f"{left_min / 60:.0f} h, "
+    low = left_min is not None and left_min < LOW_MIN
     sync = f" · sync {disk.sync_p99_ms:.0f} ms" if disk.sync_p99_ms else ""
     told = f"{'DISK LOW' if low else 'DISK'} {minutes}{disk.free_bytes / 1e9:.1f} GB · MEMORY {disk.memory_fill:.0%}{sync}"
     worse = low or disk.memory_fill > 0.5 or board.power.isupper()

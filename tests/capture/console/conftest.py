@@ -63,14 +63,14 @@ class Terminal:
         """Press keys, as tmux calls them."""
         subprocess.run([*self._tmux, "send-keys", *keys], check=True)
 
-    def screen(self) -> str:
-        """What is to be seen."""
-        return subprocess.run([*self._tmux, "capture-pane", "-p"], check=True, capture_output=True, text=True).stdout
+    def screen(self, *options: str) -> str:
+        """What is to be seen; with ``-J`` as one line what the terminal broke in two."""
+        return subprocess.run([*self._tmux, "capture-pane", "-p", *options], check=True, capture_output=True, text=True).stdout
 
     def wait_for(self, text: str, timeout_s: float = 20.0) -> float:
         """Wait until a text is to be seen; returns how long that took."""
         began_s = time.monotonic()
-        while text not in (seen := self.screen()):
+        while text not in (seen := self.screen("-J")):
             if time.monotonic() - began_s > timeout_s:
                 raise AssertionError(f"{text!r} was not to be seen within {timeout_s} s:\n{seen}")
             time.sleep(0.05)

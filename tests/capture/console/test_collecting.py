@@ -3,18 +3,29 @@
     FIRSTHAND_TRANSCRIPT=build/day python -m pytest tests/capture/console/test_collecting.py
 """
 
+import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console
+
+from firsthand.capture.console.board import read_board
+from firsthand.capture.console.screen import Screen, headline
+from firsthand.capture.library import find_episodes
 from firsthand.capture.recording import Recording
 
+SVG = re.sub(r"@font-face \{\{.*?\}\}\n", "", CONSOLE_SVG_FORMAT, flags=re.S)
+"""Without fonts from elsewhere."""
 LONG = bool(os.environ.get("FIRSTHAND_TRANSCRIPT"))
 """For the documents everything takes a little longer, and the coach looks on."""
 
@@ -22,13 +33,16 @@ LONG = bool(os.environ.get("FIRSTHAND_TRANSCRIPT"))
 def test_a_day_with_a_glove_that_is_unplugged(terminal: Any, glove: Callable[[], "subprocess.Popen[bytes]"], kitchen_rig: Path,
                                               tmp_path: Path) -> None:
     """Three takes, one discarded, the glove pulled out in one and plugged in again; quit; go on the next morning."""
-    library = tmp_path / "library"
-    firsthand = tmp_path / "firsthand"
-    firsthand.write_text(f"#!/bin/sh\nexec {sys.executable} -m firsthand.cli \"$@\"\n")
-    firsthand.chmod(0o755)
+    library = firsthand_in(terminal, tmp_path)
     command = f"firsthand record library --rig {kitchen_rig.name} --wearer w07 --episodes 3 --countdown 1" + ("" if LONG else " --no-coach")
 
-    terminal.type(f"PATH={tmp_path}:$PATH; clear")
+    if LONG:
+        plugged_in = glove()
+        terminal.type(f"firsthand doctor library --rig {kitchen_rig.name} --seconds 4 2>/dev/null")
+        terminal.wait_for_prompt(60)
+        terminal.keep("doctor")
+        plugged_in.kill()
+        terminal.type("clear")
     terminal.type(command + ' --task "put the cup on the shelf" --task "wipe the table"')
     terminal.wait_for("glove-right is not there")
     terminal.keep("waiting")
@@ -43,6 +57,7 @@ def test_a_day_with_a_glove_that_is_unplugged(terminal: Any, glove: Callable[[],
     terminal.press("m")
     terminal.wait_for("marker")
     terminal.keep("recording")
+    photograph(library, "recording", "RECORDING")
     terminal.press("Space")
     terminal.wait_for("000 is whole")
 
@@ -62,7 +77,10 @@ def test_a_day_with_a_glove_that_is_unplugged(terminal: Any, glove: Callable[[],
     plugged_in.wait()
     assert terminal.wait_for("glove-right vanished") < 1.5
     pause(2, 4)
+    if LONG:
+        terminal.wait_for("█  █ ███  █   █ █ █    ███     █    █  █  ██    █")
     terminal.keep("device-lost")
+    photograph(library, "device-lost", "DEVICE LOST")
     glove()
     terminal.wait_for("glove-right is back")
     pause(2, 3)
@@ -106,6 +124,66 @@ def test_a_day_with_a_glove_that_is_unplugged(terminal: Any, glove: Callable[[],
         assert len(take["head"].rows) > 100 and not [gap for _, gap in take.gaps if gap["stream"] == "head"]
     log = next((library / ".recorder").glob("20*.log")).read_text()
     assert list(re.findall(r"started +(\d\d\d)", log)) == ["000", "001", "002", "003"] and "glove-right is back" in log
+
+
+def test_power_fails_in_a_take(terminal: Any, glove: Callable[[], "subprocess.Popen[bytes]"], kitchen_rig: Path, tmp_path: Path) -> None:
+    """All of the recorder's processes are killed at once; the next run makes the take whole and goes on."""
+    library = firsthand_in(terminal, tmp_path)
+    command = f"firsthand record library --rig {kitchen_rig.name} --wearer w07 --task 'fold the towel' --countdown 0 --no-coach"
+    glove()
+    terminal.type(command)
+    terminal.wait_for("ready for fold")
+    terminal.press("Space")
+    terminal.wait_for("000 is recording")
+    pause(2, 5)
+    pids = [json.loads((library / ".recorder" / "lock").read_text())["pid"], *writers(library)]
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # stopped first: none may see another die
+        for pid in pids:
+            os.kill(pid, number)
+    terminal.wait_for_prompt()
+    terminal.type("reset -I; clear; firsthand monitor library")
+    terminal.wait_for("is unfinished")
+    terminal.wait_for_prompt()
+    terminal.keep("killed")
+    terminal.type("clear; " + command + " --resume")
+    terminal.wait_for("000 was interrupted and is whole now", 40)
+    terminal.wait_for("ready for fold")
+    terminal.keep("recovered")
+    terminal.press("q")
+    terminal.wait_for_prompt()
+    episode, = find_episodes(library)
+    with episode.recording() as take:
+        assert len(take["glove-right"]) > 200 and len(take["head"]) > 50
+
+
+def firsthand_in(terminal: Any, folder: Path) -> Path:
+    """Have the command of this checkout in the terminal's path; returns the library to record into."""
+    script = folder / "firsthand"
+    script.write_text(f"#!/bin/sh\nexec {sys.executable} -m firsthand.cli \"$@\"\n")
+    script.chmod(0o755)
+    terminal.type(f"PATH={folder}:$PATH; clear")
+    return folder / "library"
+
+
+def writers(library: Path) -> list[int]:
+    """The writer's processes that have a take of this library open."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit() and any(str(library) in os.readlink(fd) for fd in (entry / "fd").iterdir()
+                                            if ".part" in os.readlink(fd)):
+                found.append(int(entry.name))
+    return found
+
+
+def photograph(library: Path, name: str, letters: str) -> None:
+    """For the documents: the very screen as a picture, when its letters say what they should."""
+    if wanted := os.environ.get("FIRSTHAND_TRANSCRIPT"):
+        while (board := read_board(library / ".recorder" / "status.json")) is None or not headline(board).startswith(letters):
+            time.sleep(0.1)
+        console = Console(record=True, width=80, height=24, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+        console.print(Screen(board, board.notes[-1].at), end="")
+        console.save_svg(str(Path(wanted) / f"{name}.svg"), title="firsthand record", code_format=SVG)
 
 
 def pause(short_s: float, long_s: float | None = None) -> None:
