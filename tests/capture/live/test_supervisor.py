@@ -267,7 +267,8 @@ def test_what_a_device_sends_that_cannot_be_read_is_counted_where_people_see_it(
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         address = free.getsockname()
-    options = {"stream": "glove", "columns": ["a"], "bind": f"127.0.0.1:{address[1]}", "sender": "127.0.0.1", "fields": ["a"], "rate_hz": 50}
+    bind = f"127.0.0.1:{address[1]}"
+    options = {"stream": "glove", "columns": ["a"], "bind": bind, "sender": "127.0.0.1", "fields": ["a"], "rate_hz": 50}
     worn = Worn(tmp_path, Device("glove", "json", options))
     with worn.recorder, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for i in range(500):
