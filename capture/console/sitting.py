@@ -55,8 +55,9 @@ class Sitting:
         for folder in kept:
             with Recording(folder / RECORDING) as recording:
                 self.before[recording.task] += 1
-        return [*events, Event("resumed", f"the session goes on: {len(kept)} take{'s are' * (len(kept) != 1) or ' is'} there, the next is {takes.next().name}",
-                               fields={"session": str(takes.session), "kept": len(kept), "next": takes.next().name})]
+        text = f"the session goes on: {len(kept)} take{'s are' if len(kept) != 1 else ' is'} there, the next is {takes.next().name}"
+        fields = {"session": str(takes.session), "kept": len(kept), "next": takes.next().name}
+        return [*events, Event("resumed", text, fields=fields)]
 
     def next_folder(self) -> Path:
         """Where the next take goes."""

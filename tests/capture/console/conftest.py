@@ -79,7 +79,9 @@ class Terminal:
     def wait_for_prompt(self, timeout_s: float = 20.0) -> None:
         """Wait until the shell asks for the next command."""
         deadline_s = time.monotonic() + timeout_s
-        while (self.screen().strip().splitlines() or [""])[-1].strip() != "$":
+        ask = [*self._tmux, "display-message", "-p", "#{pane_current_command}"]
+        while (subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip() != "sh"
+               or (self.screen().strip().splitlines() or [""])[-1].strip() != "$"):
             assert time.monotonic() < deadline_s, f"no prompt within {timeout_s} s:\n{self.screen()}"
             time.sleep(0.05)
 
