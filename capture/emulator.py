@@ -13,6 +13,8 @@ from firsthand.capture.plugins import find
 EMULATORS: dict[str, str] = {
     "glove": "firsthand.capture.emulators.glove:messages",
     "imu": "firsthand.capture.emulators.imu:messages",
+    "quest": "firsthand.capture.emulators.quest:messages",
+    "quest-unstamped": "firsthand.capture.emulators.quest:unstamped",
 }
 """Name -> ``"module:function"`` of (`Emulation`) -> an iterator of (nanoseconds after the start, message). One line a device."""
 

@@ -16,7 +16,7 @@ from firsthand.capture.calibration import Calibration
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.message import Reading
 from firsthand.capture.stream import Sample, StreamSpec
-from firsthand.capture.transport import Packet, SerialLines, Source, UdpPackets
+from firsthand.capture.transport import STRANGER, Packet, SerialLines, Source
 
 Read = Callable[[bytes], Mapping[str, Reading] | str]
 """A message -> what it says of each stream (nothing, where it is only part of something), or in a few words why it cannot be read."""
@@ -34,11 +34,12 @@ class MessageDriver:
     calibration = Calibration()
 
     def __init__(self, name: str, streams: Sequence[StreamSpec], source: Source, begin: Callable[[], Read], *, raw: StreamSpec | None,
-                 timeout_s: float, most_hz: float, check: str = "check that the device is on, and sends there") -> None:
+                 timeout_s: float, most_hz: float, prefix: str = "", check: str = "check that the device is on, and sends there") -> None:
         """`begin` gives a new reader each time the device is opened; `raw` is the stream that keeps the messages themselves.
 
         No more than `most_hz` messages a second are taken. After `timeout_s` without a readable message the device is gone; `check` says
-        what to look at then. Streams whose first reading has no stamp are stamped on arrival, and say so in ``extra``.
+        what to look at then. `prefix` stands before the names that the reader gives to streams. When the first reading has no stamp, all
+        streams are stamped on arrival, and say so in ``extra``.
         """
         if timeout_s <= 0 or most_hz <= 0:
             raise FirsthandError(f"{name!r} needs a timeout_s and a most_hz above 0, got {timeout_s:g} and {most_hz:g}")
@@ -47,7 +48,7 @@ class MessageDriver:
         self.rejected: Counter[str] = Counter()
         """Messages that did not become a sample, by reason; what transport refused is among them."""
         self._since: Counter[str] = Counter()  # the same since the last sample
-        self._source, self._begin, self._check = source, begin, check
+        self._source, self._begin, self._check, self._prefix = source, begin, check, prefix
         self._read: Read = begin()
         self._timeout_ns, self._most_hz = round(timeout_s * 1e9), most_hz
         self._counts = {spec.name: 0 for spec in self._numeric}
@@ -97,7 +98,7 @@ class MessageDriver:
                 self._reject(answer)
                 continue
             for stream, reading in answer.items():
-                self._take(samples, stream, reading, host_ns)
+                self._take(samples, self._prefix + stream, reading, host_ns)
         return samples
 
     def _take(self, samples: list[Sample], stream: str, reading: Reading, host_ns: int) -> None:
@@ -122,15 +123,14 @@ class MessageDriver:
         self._since[why] += count
 
     def _who(self, why: str) -> str:
-        stranger = getattr(self._source, "stranger", "")
-        return f"{why} ({stranger})" if why == "from another sender" else why
+        return f"{why} ({self._source.stranger})" if why == STRANGER else why
 
     def _silence(self) -> str:
         begin = f"{self.name}: nothing readable came over {self._source.where} for {self._timeout_ns * 1e-9:g} s"
         if not self._since:
             return f"{begin}; {self._check}"
         why, _ = self._since.most_common(1)[0]
-        if isinstance(self._source, UdpPackets) and why == "from another sender":
+        if why == STRANGER:
             return f"{begin}, but {self._source.stranger} sends, not {self._source.sender}; correct 'sender', or turn the other device off"
         also = " and the baud rate" if isinstance(self._source, SerialLines) else ""
         return f"{begin}, but what comes is left out ({why}); check the options about the message{also}"

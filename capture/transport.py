@@ -20,6 +20,7 @@ MOST = 256
 LONGEST_BYTES = 65_536
 BUFFER_BYTES = 4 << 20
 CONNECT_S = 1.0
+STRANGER = "from another sender"
 
 
 class Packet(NamedTuple):
@@ -36,6 +37,10 @@ class Source(Protocol):
     """For sentences: what is listened to."""
     refused: Counter[str]
     """Messages that were not let through, by reason."""
+    sender: str
+    """Who is listened to, where that is anybody in particular."""
+    stranger: str
+    """Who sent last though not asked to."""
 
     def receive(self, timeout_s: float) -> list[Packet]: ...
     def __enter__(self) -> Self: ...
@@ -53,7 +58,6 @@ class UdpPackets:
         self.where, self.sender = f"UDP {bind}", sender
         self.refused: Counter[str] = Counter()
         self.stranger = ""
-        """Who sent last though not asked to."""
         self._socket: socket.socket | None = None
 
     def receive(self, timeout_s: float) -> list[Packet]:
@@ -74,7 +78,7 @@ class UdpPackets:
                 packets.append(Packet(host_ns, data))
             else:
                 self.stranger = f"{host}:{port}"
-                self.refused["from another sender"] += 1
+                self.refused[STRANGER] += 1
         return packets
 
     def __enter__(self) -> Self:
@@ -101,7 +105,7 @@ class SerialLines:
 
     def __init__(self, port: str, baud: int) -> None:
         self._port, self._baud = port, baud
-        self.where = f"serial port {port} at {baud} baud"
+        self.where, self.sender, self.stranger = f"serial port {port} at {baud} baud", "", ""
         self.refused: Counter[str] = Counter()
         self._line: Any = None
 
@@ -154,7 +158,7 @@ class TcpStream:
         if not host:
             raise FirsthandError(f"connect is {connect!r}; write the server's name or address and its port, such as '192.168.1.20:7000'")
         self._address = host, _port(port, f"connect {connect!r}")
-        self.where = f"TCP {connect}"
+        self.where, self.sender, self.stranger = f"TCP {connect}", "", ""
         self.refused: Counter[str] = Counter()
         self._cut = cut or Lines
         self._socket: socket.socket | None = None

@@ -9,9 +9,14 @@ from typing import Any, Protocol, Self
 
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.files import reason
+from firsthand.capture.plugins import find
 from firsthand.capture.transport import address
 
 BAUD = 115_200
+OUTLETS: dict[str, str] = {
+    "tcp": "firsthand.capture.emulators.outlet_tcp:TcpLines",
+}
+"""More kinds of places: kind -> ``"module:class"``, made with what stands behind ``kind://``."""
 
 
 class Outlet(Protocol):
@@ -28,7 +33,8 @@ class Outlet(Protocol):
 
 
 def open_outlet(to: str) -> Outlet:
-    """``udp://ADDRESS:PORT``, ``serial:PORT`` (with ``@BAUD`` if not 115200), or ``pty:PATH``, a new serial line whose other end is PATH.
+    """``udp://ADDRESS:PORT``, ``serial:PORT`` (with ``@BAUD`` if not 115200), ``pty:PATH``, a new serial line whose other end is PATH, or
+    one of `OUTLETS`.
 
     Raises `FirsthandError` when it is none of these.
     """
@@ -42,7 +48,11 @@ def open_outlet(to: str) -> Outlet:
         return _Serial(port, int(baud or BAUD))
     if kind == "pty" and place:
         return _Pty(Path(place))
-    raise FirsthandError(f"cannot send to {to!r}; write udp://127.0.0.1:9100, serial:/dev/ttyUSB0 or pty:/tmp/glove")
+    if kind in OUTLETS and place:
+        outlet: Outlet = find("outlets", OUTLETS, kind)(place.removeprefix("//"))
+        return outlet
+    raise FirsthandError(f"cannot send to {to!r}; write udp://127.0.0.1:9100, serial:/dev/ttyUSB0, pty:/tmp/glove or, for devices that "
+                         f"speak so, {', '.join(f'{kind}://...' for kind in OUTLETS)}")
 
 
 class _Udp:
@@ -67,7 +77,7 @@ class _Udp:
         self._socket.close()
 
 
-class _Line:
+class Line:
     """Messages as lines into a descriptor that does not block. One that has no room for a whole line gets none of the next either until
     the rest is out, so that lines stay whole."""
 
@@ -90,7 +100,7 @@ class _Line:
         return True
 
 
-class _Serial(_Line):
+class _Serial(Line):
     def __init__(self, port: str, baud: int) -> None:
         self._port, self._baud = port, baud
         self.where = f"serial:{port} at {baud} baud"
@@ -113,7 +123,7 @@ class _Serial(_Line):
         self._serial.close()
 
 
-class _Pty(_Line):
+class _Pty(Line):
     def __init__(self, link: Path) -> None:
         self._link = link
         self.where = f"the serial port {link}"

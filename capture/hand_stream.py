@@ -1,0 +1,45 @@
+"""A tracked hand as a stream: where its 21 joints are, and how its wrist is turned."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from firsthand.capture.errors import FirsthandError
+from firsthand.capture.skeleton import JOINTS, SIDES, Side
+from firsthand.capture.stream import StreamSpec
+
+Floats = npt.NDArray[np.float64]
+
+POSE_COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz")
+"""Of a pose stream: place and unit quaternion."""
+POSE_UNITS = ("m",) * 3 + ("1",) * 4
+HAND_COLUMNS = (*(f"{joint}.{axis}" for joint in JOINTS for axis in "xyz"), *(f"wrist.{part}" for part in ("qw", "qx", "qy", "qz")))
+"""Of a hand stream: the 21 joints in canonical order, then the wrist's quaternion. In metres, in the axes that ``extra`` tells."""
+HAND_UNITS = ("m",) * 63 + ("1",) * 4
+ABSENT_QUAT: Floats = np.full(4, np.nan)
+"""For a device that does not tell how the wrist is turned."""
+
+
+def hand_spec(side: Side, *, prefix: str = "", rate_hz: float | None, extra: Mapping[str, Any]) -> StreamSpec:
+    """The stream ``hand-left`` or ``hand-right``. `extra` says in which axes (``axes``), from where (``origin``: ``world`` or ``wrist``)
+    and what was done to the vendor's values (``converted``)."""
+    return StreamSpec(f"{prefix}hand-{side}", "numeric", "pose", names=HAND_COLUMNS, units=HAND_UNITS, rate_hz=rate_hz, side=side,
+                      extra=dict(extra))
+
+
+def hand_row(points_m: Floats, quat_wxyz: Floats) -> Floats:
+    """A row of a hand stream from joints (21, 3) and the wrist's quaternion (4,); NaN where something is not known."""
+    return np.concatenate([points_m.ravel(), quat_wxyz])
+
+
+def raw_spec(device: str, encoding: str, *, prefix: str = "", rate_hz: float | None = None) -> StreamSpec:
+    """The stream that keeps a device's messages as they came."""
+    return StreamSpec(f"{prefix}{device}-raw", "encoded", "other", encoding=encoding, rate_hz=rate_hz, clock="media")
+
+def checked_hands(hands: Sequence[Side]) -> Sequence[Side]:
+    """The sides a rig file asks for. Raises `FirsthandError` when they are none."""
+    if isinstance(hands, str) or not hands or not set(hands) <= set(SIDES) or len(set(hands)) != len(hands):
+        raise FirsthandError(f"hands is {hands!r}; write ['left', 'right'], or one of them in brackets")
+    return hands
