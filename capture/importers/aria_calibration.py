@@ -1,0 +1,66 @@
+"""What a Project Aria recording says of its optics: kept whole beside each camera, and as a pinhole where that is honest."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from firsthand.capture.calibration import CameraCalibration
+from firsthand.capture.importers.fisheye import HONEST_RAD, Fisheye624, rotation_of
+
+FULL = {("Aria", "camera-rgb"): (2880, 2880), ("Oatmeal", "camera-rgb"): (4032, 3024)}
+"""The size of the sensor's picture that the calibration is for, where pictures are smaller."""
+FISHEYE = "FisheyeRadTanThinPrism"
+
+
+@dataclass(frozen=True, eq=False)
+class AriaCalibration:
+    """The tag ``calib_json``, by label."""
+
+    device: str
+    """``Aria`` is Gen 1, ``Oatmeal`` Gen 2."""
+    cameras: Mapping[str, dict[str, Any]]
+    imus: Mapping[str, dict[str, Any]]
+
+    def T_device_cam(self, label: str) -> npt.NDArray[np.float64] | None:
+        """Takes a camera's points to the device, (4, 4), the picture as it is stored; None where it is not known."""
+        told = self.cameras.get(label, {}).get("T_Device_Camera")
+        if not told:
+            return None
+        T = np.eye(4)
+        w, xyz = told["UnitQuaternion"]
+        T[:3, :3], T[:3, 3] = rotation_of([w, *xyz]), told["Translation"]
+        return T
+
+    def camera(self, label: str, width_px: int, height_px: int, turns: int) -> tuple[CameraCalibration | None, dict[str, Any]]:
+        """OpenCV's model of a camera whose picture is shown turned by quarter turns clockwise, None where none is near enough;
+        and what to keep beside the stream."""
+        told, T = self.cameras.get(label), self.T_device_cam(label)
+        if told is None or T is None:
+            return None, {}
+        kept: dict[str, Any] = {"calibration": told, "T_device_cam": T.tolist()}
+        params = np.array(told["Projection"]["Params"], np.float64)
+        if told["Projection"]["Name"] != FISHEYE or params.shape != (15,):
+            return None, kept
+        full = FULL.get((self.device, label), (width_px, height_px))
+        lens = Fisheye624(params, *full).at_size(full, width_px, height_px)
+        if lens is None:
+            return None, kept
+        near, off_px = lens.nearest_opencv(turns, T)
+        kept["fisheye624_here"] = lens.params.tolist()
+        kept["opencv_off_px"] = round(off_px, 3)
+        return (near if off_px / lens.params[0] <= HONEST_RAD else None), kept
+
+
+def read_calibration(device: str, text: str) -> AriaCalibration:
+    """The calibration a tag holds; empty where it is none."""
+    try:
+        document = json.loads(text) if text else {}
+        cameras = {str(c["Label"]): c for c in document.get("CameraCalibrations", [])}
+        imus = {str(c["Label"]): c for c in document.get("ImuCalibrations", [])}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return AriaCalibration(device, {}, {})
+    return AriaCalibration(device, cameras, imus)

@@ -1,0 +1,120 @@
+"""The sensors of Project Aria's glasses, and what these themselves made of them: odometry, hands, gaze. A stream each."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from firsthand.capture.importers.aria_calibration import AriaCalibration
+from firsthand.capture.importers.aria_hands import hand_track
+from firsthand.capture.importers.fisheye import rotation_of
+from firsthand.capture.importers.poses import POSE, POSE_UNITS, as_pose
+from firsthand.capture.importers.tracks import Track, numbers
+from firsthand.capture.importers.vrs import data, fields
+from firsthand.capture.skeleton import SIDES
+
+Floats = npt.NDArray[np.float64]
+
+IMUS = {"Aria": {"1202-1": "imu-right", "1202-2": "imu-left"}, "Oatmeal": {"1202-1": "imu-left", "1202-2": "imu-right"}}
+MAGNETOMETER_T = {"Aria": 1e-6, "Oatmeal": 1.0}
+"""What one of the stored units is; Gen 1 writes microtesla."""
+IMU = ("ax", "ay", "az", "gx", "gy", "gz")
+
+
+@dataclass(frozen=True, eq=False)
+class AriaFile:
+    """An open recording of Aria's."""
+
+    source: Path
+    reader: Any
+    device: str
+    calibration: AriaCalibration
+
+    def column(self, stream: str, *names: str) -> list[tuple[Any, ...]]:
+        """Fields of every record of a stream; empty when the file has no such stream."""
+        if stream not in self.reader.stream_ids:
+            return []
+        return [tuple(record.metadata_blocks[0][name] for name in names) for record in data(self.reader, self.source, stream)]
+
+
+def sensors(vrs: AriaFile) -> Iterator[Track]:
+    """IMUs (invalid is NaN), magnetometer, barometer, thermometers, and Gen 1's mappings to other clocks."""
+    for stream, name in IMUS[vrs.device].items():
+        found = vrs.column(stream, "capture_timestamp_ns", "accelerometer", "gyroscope", "accelerometer_valid", "gyroscope_valid")
+        if found:
+            t_ns, accel, gyro, accel_ok, gyro_ok = zip(*found, strict=True)
+            values = np.concatenate([np.where(np.array(ok)[:, None], np.array(v, np.float64), np.nan)
+                                     for v, ok in ((accel, accel_ok), (gyro, gyro_ok))], 1)
+            extra = {"vrs": stream, "calibration": vrs.calibration.imus.get(name, {}), "values": "as measured, not rectified"}
+            yield numbers(name, "imu", IMU, ("m/s^2",) * 3 + ("rad/s",) * 3, np.array(t_ns, np.int64), values, extra=extra,
+                          rate_hz=float(fields(vrs.reader, vrs.source, stream).get("nominal_rate") or 0) or None)
+    if found := vrs.column("1203-1", "capture_timestamp_ns", "magnetometer", "magnetometer_valid"):
+        t_ns, field, valid = zip(*found, strict=True)
+        values = np.where(np.array(valid)[:, None], np.array(field, np.float64) * MAGNETOMETER_T[vrs.device], np.nan)
+        yield numbers("magnetometer", "imu", ("mx", "my", "mz"), "T", np.array(t_ns, np.int64), values, extra={"vrs": "1203-1"})
+    if found := vrs.column("247-1", "capture_timestamp_ns", "pressure", "temperature"):
+        rows = np.array([row[1:] for row in found], np.float64)
+        yield numbers("barometer", "other", ("pressure", "temperature"), ("Pa", "degC"), times(found), rows, extra={"vrs": "247-1"})
+    for stream, name in (("285-1", "utc"), ("285-2", "timecode")):
+        if found := vrs.column(stream, "monotonic_timestamp_ns", "real_timestamp_ns"):
+            yield numbers(name, "other", ("real_ns",), "ns", times(found), np.array([row[1:] for row in found], np.int64),
+                          extra={"vrs": stream})
+
+
+def times(found: Sequence[tuple[Any, ...]]) -> npt.NDArray[np.int64]:
+    return np.array([row[0] for row in found], np.int64)
+
+
+def matrices(translation: Any, quat_xyzw: Any) -> Floats:
+    """Poses as matrices (N, 4, 4); NaN where a quaternion has no length."""
+    q = np.array(quat_xyzw, np.float64)
+    T = np.tile(np.eye(4), (len(q), 1, 1))
+    T[:, :3, 3] = np.array(translation, np.float64)
+    for i, (x, y, z, w) in enumerate(q):
+        T[i, :3, :3] = rotation_of([w, x, y, z]) if np.linalg.norm((x, y, z, w)) > 0.5 else np.nan
+    return T
+
+
+def odometry(vrs: AriaFile) -> Iterator[Track]:
+    """Where the device was, from its own odometry (Gen 2): gravity along -z."""
+    names = ("capture_timestamp_ns", "txyz_odometry_device", "qxyzw_odometry_device", "quality_score")
+    if found := vrs.column("371-3", *names):
+        _, t, q, quality = zip(*found, strict=True)
+        extra = {"frame": "T_odometry_device, gravity along -z", "vrs": "371-3"}
+        yield numbers("vio", "pose", (*POSE, "quality"), (*POSE_UNITS, "1"), times(found),
+                      np.c_[as_pose(matrices(t, q)), np.array(quality, np.float64)], extra=extra)
+    frames = ("odometry_bodyimu", "bodyimu_device")
+    slow = ("capture_timestamp_ns", *(f"{what}_{frame}" for frame in frames for what in ("txyz", "qxyzw")),
+            "status")
+    if found := vrs.column("371-2", *slow):
+        _, t, q, t2, q2, status = zip(*found, strict=True)
+        poses = as_pose(matrices(t, q) @ matrices(t2, q2))
+        extra = {"frame": "T_odometry_device, gravity along -z", "vrs": "371-2"}
+        yield numbers("vio-frames", "pose", (*POSE, "status"), (*POSE_UNITS, "1"), times(found),
+                      np.c_[poses, np.array(status, np.float64)], extra=extra)
+
+
+def hands(vrs: AriaFile) -> Iterator[Track]:
+    """What the glasses themselves made of the hands (Gen 2)."""
+    for side in SIDES:
+        names = ("hand_valid", "hand_landmarks_3d_device_meter_xyz", "wrist_rotation_xyzw", "hand_confidence")
+        if found := vrs.column("371-1", "capture_timestamp_ns", *(f"{side}_hand/{name}" for name in names)):
+            _, valid, landmarks, quat, confidence = zip(*found, strict=True)
+            points = np.array([mark if len(mark) == 21 else np.full((21, 3), np.nan) for mark in landmarks], np.float64)
+            trust = np.where(valid, np.array(confidence, np.float64), np.nan)
+            yield hand_track(f"hand-{side}", side, times(found), points, np.array(quat, np.float64)[:, [3, 0, 1, 2]], trust, "the device")
+
+
+def gaze(vrs: AriaFile) -> Iterator[Track]:
+    """Where the wearer looked, from both eyes together (Gen 2); NaN where it is not known."""
+    names = [f"gaze_{what}_combined_in_device_{how}" for what, how in (("origin", "meter_xyz"), ("direction", "normalized_xyz"),
+                                                                       ("origin", "valid"), ("direction", "valid"))]
+    if found := vrs.column("373-1", "system_timestamp_ns", *names):
+        _, origin, direction, origin_ok, direction_ok = zip(*found, strict=True)
+        values = np.concatenate([np.where(np.array(ok)[:, None], np.array(v, np.float64), np.nan)
+                                 for v, ok in ((origin, origin_ok), (direction, direction_ok))], 1)
+        columns = [f"{what}.{axis}" for what in ("origin", "direction") for axis in "xyz"]
+        yield numbers("gaze", "other", columns, ("m",) * 3 + ("1",) * 3, times(found), values, extra={"frame": "device", "vrs": "373-1"})
