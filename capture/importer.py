@@ -19,6 +19,7 @@ from firsthand.capture.plugins import find, names
 IMPORTERS: dict[str, str] = {
     "egodex": "firsthand.annotate.labelled_import:egodex",
     "egoverse": "firsthand.annotate.labelled_import:egoverse",
+    "aria": "firsthand.capture.importers.aria:aria",
     "gopro": "firsthand.capture.importers.gopro:gopro",
     "lerobot": "firsthand.annotate.labelled_import:lerobot",
     "robomimic": "firsthand.annotate.labelled_import:robomimic",
