@@ -65,6 +65,6 @@ class Sample:
     """The host's monotonic clock on arrival, raw."""
     sequence: int
     """The device's counter; a step of more than one is a drop and is written down as a gap."""
-    data: bytes | npt.NDArray[np.floating[Any]]
-    """The encoded bytes, or the row of values, shape (C,)."""
+    data: bytes | memoryview | npt.NDArray[np.floating[Any]]
+    """The encoded bytes, or the row of values, shape (C,), or their little-endian float64 bytes."""
     flags: int = KEYFRAME
