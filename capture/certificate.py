@@ -19,6 +19,8 @@ GROUP = "certificate"
 """Where it lies in ``recording.h5``."""
 SAMPLED = 1 << 20
 """How many intervals the jitter of a long stream is taken from."""
+SLOW = 3
+"""Intervals without a sample that are no pause, however long they last: a thermometer speaks once a second."""
 LIMITS: Mapping[str, tuple[float, float]] = {
     "missing": (0.05, 0.2), "longest_gap_s": (0.5, 5.0), "offset_ms": (10.0, 50.0), "drift_ppm": (100.0, 190.0),
     "rate": (0.05, float("inf")), "jitter": (0.5, float("inf")),
@@ -212,7 +214,9 @@ def _judge(c: TimingCertificate, stream: Stream, steps: _Steps) -> list[tuple[in
         found.append((1, f"{steps.back} samples are older than the one before: the network let others overtake them"))
     share = c.missing / (c.samples + c.missing)
     over("missing", share, f"{c.missing} of {c.samples + c.missing} samples are missing ({share:.1%})")
-    over("longest_gap_s", c.longest_gap_s, f"{c.longest_gap_s or 0:.2f} s passed without a sample")
+    usual_s = float(np.median(steps.neighbours_s)) if len(steps.neighbours_s) else steps.span_s / (steps.samples - 1)
+    pause_s = c.longest_gap_s if c.longest_gap_s and c.longest_gap_s > SLOW * usual_s else None
+    over("longest_gap_s", pause_s, f"{c.longest_gap_s or 0:.2f} s passed without a sample")
     if stream.spec.clock != "device":
         return found  # presentation times: their own rate, nothing of clocks or transport
     if steps.arrivals:

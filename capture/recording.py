@@ -247,7 +247,7 @@ class Stream:
 
     def depth_m(self, i: int) -> npt.NDArray[np.float32]:
         """One depth image in metres along the optical axis, shape (H, W); NaN where the sensor saw nothing."""
-        return decode_depth(self.payload(i), float(self.spec.extra["depth_unit_m"]))
+        return decode_depth(self.payload(i), float(self.spec.extra["depth_unit_m"]), self.spec)
 
     def damage(self) -> list[str]:
         """What is wrong with the stored rows, one sentence each; empty when all checksums hold."""

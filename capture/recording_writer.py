@@ -47,6 +47,8 @@ class RecordingWriter:
     def __init__(self, path: Path, *, task: str = "", source: str = "wearable", provenance: Provenance | None = None,
                  calibration: Calibration | None = None, capacity: Capacity | None = None, sync_s: float = 0.25,
                  storage: Storage | None = None) -> None:
+        if path.suffix != ".h5":  # recovery knows the files of a take by it
+            raise ValueError(f"a recording is called <something>.h5, got {path.name!r}")
         self.path = path
         self.part = path.with_name(path.name + ".part")
         self._capacity = capacity or Capacity()
@@ -215,6 +217,10 @@ class RecordingWriter:
     def finish(self) -> None:
         """Close, then copy the take into a file of exact size with its clocks fitted, check every row of it, and give it its name."""
         finish_take(self.path, self.close())
+
+    def abandon(self) -> None:
+        """Close after a fault; what was written stays for ``firsthand recover``."""
+        self._close()
 
     def discard(self) -> None:
         """Close and delete what was written."""
