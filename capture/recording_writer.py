@@ -327,10 +327,10 @@ def _put_in_next(disk: _Disk, sample: Sample) -> None:
 
 
 def write_spec(group: Any, spec: StreamSpec) -> None:
-    """Put a stream's description into its group: plain attributes, ``extra`` as JSON, ``extradata`` as a dataset."""
+    """Put a stream's description into its group: plain attributes where there is something to say, ``extra`` as JSON, ``extradata`` as a
+    dataset."""
     for name, value in asdict(spec).items():
-        if name in ("name", "names", "units", "extradata") or value is None:
-            continue
-        group.attrs[name] = json.dumps(value) if name == "extra" else value
+        if name not in ("name", "names", "units", "extradata") and value not in (None, "", {}):
+            group.attrs[name] = json.dumps(value) if name == "extra" else value
     if spec.extradata:
         group.create_dataset("extradata", data=np.frombuffer(spec.extradata, np.uint8))
