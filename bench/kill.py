@@ -223,7 +223,7 @@ class Log:
 
         def logged_pwrite(fd: int, data: Any, at: int) -> int:
             path = os.readlink(f"/proc/self/fd/{fd}")
-            if path not in self.before and ".h5." in path:
+            if path not in self.before and ".h5." in path and not path.endswith(".new"):
                 self.before[path] = Path(path).read_bytes()  # as it was created and synced
                 self.entries.append(("create", path, 0, None))
             done = pwrite(fd, data, at)

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from firsthand.capture.recording import Recording, Stream
 
@@ -16,6 +17,8 @@ VERDICTS: tuple[Verdict, ...] = ("sound", "degraded", "unusable")
 """From best to worst."""
 GROUP = "certificate"
 """Where it lies in ``recording.h5``."""
+SAMPLED = 1 << 20
+"""How many intervals the jitter of a long stream is taken from."""
 SLOW = 3
 """Intervals without a sample that are no pause, however long they last: a thermometer speaks once a second."""
 LIMITS: Mapping[str, tuple[float, float]] = {
@@ -125,56 +128,98 @@ def store_certificate(path: Path) -> EpisodeTiming:
     return timing
 
 
+@dataclass
+class _Steps:
+    """What the stamps of a stream come to, gathered block by block."""
+
+    samples: int = 0
+    span_s: float = 0.0
+    longest_s: float | None = None
+    same: int = 0
+    back: int = 0
+    arrivals: bool = True
+    """Whether all stamps are those of arrival."""
+    standing: bool = True
+    """Whether all times are the same."""
+    neighbours_s: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """Intervals between neighbours in sequence: of a very long stream from blocks spread over it."""
+
+
+def _steps(stream: Stream) -> _Steps:
+    found, near, first, last = _Steps(), [], 0, np.zeros(0, np.int64)
+    every = -(-stream.stored // SAMPLED)
+    for block, (at, rows) in enumerate(stream.row_blocks()):
+        if len(rows) == 0:
+            continue
+        t_ns, sequence = stream.clock.to_session(rows["device_ns"], at), rows["sequence"]
+        if found.samples:
+            t_ns, sequence = np.r_[last[:1], t_ns], np.r_[last[1:], sequence]
+        else:
+            first = int(t_ns[0])
+        step = np.diff(t_ns)
+        found.samples += len(rows)
+        found.same += int(np.count_nonzero(step == 0))
+        found.back += int(np.count_nonzero(step < 0))
+        found.arrivals = found.arrivals and np.array_equal(rows["device_ns"], rows["host_ns"])
+        found.standing = found.standing and not step.any()
+        if len(step):
+            found.longest_s = max(found.longest_s or 0.0, float(step.max()) * 1e-9)
+        if block % every == 0:
+            near.append(step[np.diff(sequence) == 1] if stream.spec.clock == "device" else step)  # across a drop they say nothing of jitter
+        last = np.array([t_ns[-1], sequence[-1]])
+    found.span_s = (int(last[0]) - first) * 1e-9 if found.samples else 0.0
+    found.neighbours_s = np.concatenate(near) * 1e-9 if near else np.zeros(0)
+    return found
+
+
 def _certify(stream: Stream, missing: list[int]) -> TimingCertificate:
-    spec, t_s = stream.spec, (stream.t_ns - stream.t_ns[:1]) * 1e-9
-    steps = np.diff(t_s)
-    # Intervals across a drop say nothing of jitter.
-    neighbours = steps[np.diff(stream.sequence) == 1] if spec.clock == "device" else steps
+    spec, steps = stream.spec, _steps(stream)
+    neighbours = steps.neighbours_s
     jitter = np.quantile(np.abs(neighbours - np.median(neighbours)), [0.5, 0.99]) * 1e3 if len(neighbours) else None
-    rate = float(len(steps) / (t_s[-1] - t_s[0])) if len(steps) and t_s[-1] > t_s[0] else None
-    clock = stream.clock if len(stream) and spec.clock == "device" else None
+    rate = (steps.samples - 1) / steps.span_s if steps.span_s > 0 else None
+    clock = stream.clock if steps.samples and spec.clock == "device" else None
     drift = clock.drift_ppm if clock and clock.drift_error_ppm == clock.drift_error_ppm else None
     known = clock is not None and bool(np.isfinite(clock.error_ns).all())
     draft = TimingCertificate(
-        stream=spec.name, samples=len(stream), nominal_hz=spec.rate_hz, measured_hz=rate,
+        stream=spec.name, samples=steps.samples, nominal_hz=spec.rate_hz, measured_hz=rate,
         jitter_p50_ms=None if jitter is None else float(jitter[0]), jitter_p99_ms=None if jitter is None else float(jitter[1]),
         delay_p50_ms=None if clock is None else clock.residual_ns * 1e-6,
         delay_p99_ms=None if clock is None or not known else clock.residual_p99_ns * 1e-6,
-        gaps=len(missing), missing=sum(missing), longest_gap_s=float(steps.max()) if len(steps) else None,
+        gaps=len(missing), missing=sum(missing), longest_gap_s=steps.longest_s,
         drift_ppm=clock.drift_ppm if clock else None,
         drift_interval_ppm=(drift - clock.drift_error_ppm, drift + clock.drift_error_ppm) if clock and drift is not None else None,
         offset_interval_ms=float(clock.error_ns.max()) * 1e-6 if clock and known else None,
         segments=len(clock.spans) if clock else 1, calibration_residual_ms=None, verdict="sound", reasons=(),
     )
-    found = _judge(draft, stream)
+    found = _judge(draft, stream, steps)
     verdict = VERDICTS[max((level for level, _ in found), default=0)]
     return TimingCertificate(**{**asdict(draft), "verdict": verdict, "reasons": tuple(reason for _, reason in found)})
 
 
-def _judge(c: TimingCertificate, stream: Stream) -> list[tuple[int, str]]:
+def _judge(c: TimingCertificate, stream: Stream, steps: _Steps) -> list[tuple[int, str]]:
     """What speaks against a stream: how bad it is (1 degraded, 2 unusable), and a sentence."""
     if c.samples < 2:
         return [(2, f"it has {c.samples} sample{'s' * (c.samples != 1)}, which have no rate")]
-    t_ns, found = stream.t_ns, []
+    found: list[tuple[int, str]] = []
 
     def over(limit: str, value: float | None, reason: str) -> None:
         if value is not None and value > LIMITS[limit][0]:
             found.append((1 + (value > LIMITS[limit][1]), reason))
 
-    if t_ns.max() == t_ns.min():
+    if steps.standing:
         return [(2, "its stamps are all the same: a device without a clock is to be stamped on arrival")]
-    same, back = int(np.count_nonzero(np.diff(t_ns) == 0)), int(np.count_nonzero(np.diff(t_ns) < 0))
-    if same:
-        found.append((1 + (same > c.samples // 2), f"{same} samples carry the time of the one before"))
-    if back:
-        found.append((1, f"{back} samples are older than the one before: the network let others overtake them"))
+    if steps.same:
+        found.append((1 + (steps.same > c.samples // 2), f"{steps.same} samples carry the time of the one before"))
+    if steps.back:
+        found.append((1, f"{steps.back} samples are older than the one before: the network let others overtake them"))
     share = c.missing / (c.samples + c.missing)
     over("missing", share, f"{c.missing} of {c.samples + c.missing} samples are missing ({share:.1%})")
-    pause_s = c.longest_gap_s if c.longest_gap_s and c.longest_gap_s > SLOW * float(np.median(np.diff(t_ns))) * 1e-9 else None
+    usual_s = float(np.median(steps.neighbours_s)) if len(steps.neighbours_s) else steps.span_s / (steps.samples - 1)
+    pause_s = c.longest_gap_s if c.longest_gap_s and c.longest_gap_s > SLOW * usual_s else None
     over("longest_gap_s", pause_s, f"{c.longest_gap_s or 0:.2f} s passed without a sample")
     if stream.spec.clock != "device":
         return found  # presentation times: their own rate, nothing of clocks or transport
-    if np.array_equal(stream.device_ns, stream.host_ns):
+    if steps.arrivals:
         found.append((1, "the device has no clock of its own: its times are those of arrival, and delays are in them"))
     if c.segments > 1:
         times = f"{c.segments - 1} time{'s' * (c.segments > 2)}"

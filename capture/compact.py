@@ -101,31 +101,26 @@ class _Take:
 
     def __init__(self, files: Sequence[Path], opened: ExitStack, trust: bool) -> None:
         self.trust = trust
-        self.parts: list[tuple[int, h5py.File, dict[str, Place]]] = []
-        """Descriptor, description, and where each stream lies; of a journal there is one, and its streams lie nowhere."""
-        for path in files:
-            fd = os.open(path, os.O_RDONLY)
-            opened.callback(os.close, fd)
-            described = opened.enter_context(describe(path))
-            if self.parts and described.attrs["created_utc"] != self.described.attrs["created_utc"]:
-                raise FirsthandError(f"{path} is of another take than {files[0]}; move it to a folder of its own")
-            self.parts.append((fd, described, {} if path.suffix == ".journal" else places(described)))
-
-    @property
-    def described(self) -> h5py.File:
+        self.parts: list[tuple[Path, dict[str, Place]]] = []
+        """Each file, and where each stream lies in it; a journal is one, and its streams lie nowhere."""
+        self.described = opened.enter_context(describe(files[0]))
         """What the take is: the first file says."""
-        return self.parts[0][1]
+        for path in files:
+            with describe(path) as described:
+                if described.attrs["created_utc"] != self.described.attrs["created_utc"]:
+                    raise FirsthandError(f"{path} is of another take than {files[0]}; move it to a folder of its own")
+                self.parts.append((path, {} if path.suffix == ".journal" else places(described)))
 
     def chunks(self, wanted: Container[str]) -> Iterator[tuple[str, Chunk]]:
         """The streams wanted, each in the order written."""
-        fd, described, laid = self.parts[0]
-        if not laid:
-            yield from read_journal(fd, described, wanted)
+        if not self.parts[0][1]:
+            with self.parts[0][0].open("rb", buffering=0) as journal:
+                yield from read_journal(journal.fileno(), self.described, wanted)
             return
-        for name in laid:
-            if name in wanted:
-                for fd, _, laid in self.parts:
-                    yield from ((name, chunk) for chunk in scan(fd, laid[name], trust=self.trust))
+        for name in self.described["streams"]:
+            for path, laid in self.parts if name in wanted else ():
+                with path.open("rb", buffering=0) as segment:
+                    yield from ((name, chunk) for chunk in scan(segment.fileno(), laid[name], trust=self.trust))
 
     def totals(self) -> tuple[dict[str, _Total], list[tuple[int, bytes]]]:
         """What counts, by stream, and rows to add to ``gaps``: (session ns, JSON). Those are counted in."""

@@ -94,9 +94,17 @@ def _lock(fd: int, exclusive: bool) -> None:
 
 
 def has_holes(folder: Path) -> bool:
-    """Whether files in a folder may be larger than what is stored of them, tried on a small one. Raises ``OSError``."""
-    if not hasattr(os, "pwrite"):
-        return False
+    """Whether files in a folder may be larger than what is stored of them, tried once a disk on a small one. Raises ``OSError``."""
+    disk = os.stat(folder).st_dev
+    if disk not in _HOLES:
+        _HOLES[disk] = hasattr(os, "pwrite") and _holes_in(folder)
+    return _HOLES[disk]
+
+
+_HOLES: dict[int, bool] = {}
+
+
+def _holes_in(folder: Path) -> bool:
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".holes.") as probe:
         os.ftruncate(probe.fileno(), PROBE_BYTES)
         os.pwrite(probe.fileno(), b"firsthand", PROBE_BYTES - 4096)

@@ -4,7 +4,7 @@ import io
 import os
 import struct
 import time
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import h5py
@@ -43,16 +43,14 @@ class JournalWriter:
         self._end = PREFIX.size + len(image)
         self._streams = {name: (number, spec) for number, (name, spec) in enumerate(sorted((spec.name, spec) for spec in specs))}
         self._held = bytearray()
+        self.sinks = dict.fromkeys(self._streams, self._append)
+        """What takes the samples of each stream."""
         self._flushed_ns = 0
 
     @property
     def files(self) -> list[Path]:
         """The one file."""
         return [self.path]
-
-    def sink(self, stream: str) -> Callable[[Sample], bool]:
-        """What takes the samples of a stream."""
-        return self._append
 
     def make_room(self, sample: Sample) -> None:
         """Nothing: a journal grows."""

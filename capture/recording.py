@@ -22,6 +22,7 @@ from firsthand.capture.scan import scan
 from firsthand.capture.segment import LIVE, place
 from firsthand.capture.stream import DISCARD, Role, StreamSpec
 
+BLOCK_ROWS = 1 << 16
 RESTORE = "restore it from a copy, or remove its episode"
 
 
@@ -129,6 +130,11 @@ class Stream:
         """The recording it is in."""
         self.spec = read_spec(group)
 
+    @property
+    def stored(self) -> int:
+        """Rows in the index, those not shown included; of a live file, room for them."""
+        return len(self._group["index"])
+
     @cached_property
     def rows(self) -> npt.NDArray[np.void]:
         """The index as stored, in the order written (decoding order for a video codec); of a live file, the rows that are whole."""
@@ -171,6 +177,18 @@ class Stream:
         if self.spec.clock == "media":  # presentation times; B-frames are stored in decoding order
             shown = shown[np.argsort(self.rows["device_ns"][shown], kind="stable")]
         return shown
+
+    def row_blocks(self) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.void]]]:
+        """The shown rows in order of presentation and where they stand in the index, a block at a time: a day need not fit in memory."""
+        if self._live or self.spec.clock == "media":
+            yield self.order, self.rows[self.order]
+            return
+        with reading_inside(self.path, RESTORE):
+            index = self._group["index"]
+            for first in range(0, len(index), BLOCK_ROWS):
+                rows = index[first : first + BLOCK_ROWS]
+                shown = np.flatnonzero((rows["flags"] & DISCARD) == 0)
+                yield first + shown, rows[shown]
 
     def __len__(self) -> int:
         return len(self.order)

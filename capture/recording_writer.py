@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -108,8 +108,6 @@ class RecordingWriter:
             raise FirsthandError(f"{self.part} was just begun by another recorder; give this one another folder") from None
         except OSError as error:
             raise self._refused(error) from error
-        for name, tally in self._streams.items():
-            tally.put = self._disk.sink(name)
         self._syncing = threading.Thread(target=self._keep_synced, name=f"sync {self.path.name}", daemon=True)
         self._syncing.start()
         return self._disk
@@ -134,8 +132,8 @@ class RecordingWriter:
                         tally = tallies[sample.stream]
                         counter, sequence = tally.counter, sample.sequence
                         if sequence == counter.next_sequence:
-                            if not tally.put(sample):
-                                self._put_in_next(disk, sample)
+                            if not disk.sinks[sample.stream](sample):
+                                _put_in_next(disk, sample)
                             counter.next_sequence, counter.device_ns = sequence + 1, sample.device_ns
                         else:
                             self._jump(disk, tally, sample)
@@ -153,19 +151,12 @@ class RecordingWriter:
             fields = {"stream": sample.stream, "first_sequence": first, "missing": missing,
                       "from_device_ns": since_ns, "to_device_ns": sample.device_ns, "cause": "device"}
             row = Sample(GAPS, sample.host_ns, sample.host_ns, gaps.count, json.dumps(fields).encode())
-            if not gaps.put(row):
-                self._put_in_next(disk, row)
+            if not disk.sinks[GAPS](row):
+                _put_in_next(disk, row)
             gaps.count += 1
             gaps.counter.next_sequence = gaps.count
-        if not tally.put(sample):
-            self._put_in_next(disk, sample)
-
-    def _put_in_next(self, disk: "_Disk", sample: Sample) -> None:
-        """Append a sample that has no room in the present file."""
-        disk.make_room(sample)
-        for name, tally in self._streams.items():
-            tally.put = disk.sink(name)
-        self._streams[sample.stream].put(sample)
+        if not disk.sinks[sample.stream](sample):
+            _put_in_next(disk, sample)
 
     def mark(self, host_ns: int, kind: str, text: str = "") -> None:
         """Write a marker at a session time."""
@@ -306,11 +297,12 @@ class RecordingWriter:
 
 
 class _Disk(Protocol):
-    """Where a take goes while it is recorded. All but `files` raise ``OSError`` when the disk refuses."""
+    """Where a take goes while it is recorded. All but `files` and `sinks` themselves raise ``OSError`` when the disk refuses."""
 
     @property
     def files(self) -> Sequence[Path]: ...
-    def sink(self, stream: str) -> Callable[[Sample], bool]: ...
+    @property
+    def sinks(self) -> Mapping[str, Callable[[Sample], bool]]: ...
     def make_room(self, sample: Sample) -> None: ...
     def settle(self) -> None: ...
     def flush(self) -> None: ...
@@ -324,16 +316,21 @@ class _Tally:
     """What was seen of one stream."""
 
     spec: StreamSpec
-    put: Callable[[Sample], bool] = lambda _: False
     count: int = 0
     counter: Counter = field(default_factory=Counter)
 
 
+def _put_in_next(disk: _Disk, sample: Sample) -> None:
+    """Append a sample that has no room in the present file."""
+    disk.make_room(sample)
+    disk.sinks[sample.stream](sample)
+
+
 def write_spec(group: Any, spec: StreamSpec) -> None:
-    """Put a stream's description into its group: plain attributes, ``extra`` as JSON, ``extradata`` as a dataset."""
+    """Put a stream's description into its group: plain attributes where there is something to say, ``extra`` as JSON, ``extradata`` as a
+    dataset."""
     for name, value in asdict(spec).items():
-        if name in ("name", "names", "units", "extradata") or value is None:
-            continue
-        group.attrs[name] = json.dumps(value) if name == "extra" else value
+        if name not in ("name", "names", "units", "extradata") and value not in (None, "", {}):
+            group.attrs[name] = json.dumps(value) if name == "extra" else value
     if spec.extradata:
         group.create_dataset("extradata", data=np.frombuffer(spec.extradata, np.uint8))

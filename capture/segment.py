@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from firsthand.capture.disk import write_all
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.layout import rows_of
 from firsthand.capture.stream import StreamSpec
@@ -17,6 +18,7 @@ from firsthand.capture.stream import StreamSpec
 LIVE = "segment"
 """Root attribute of a file that is being recorded: its number in the take. A finished recording has none."""
 PAGE = 4096
+ROOM_BYTES = 2 << 20
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,14 @@ def create(path: Path, source: h5py.File, room: Mapping[str, Room], live: int | 
     """A new file with the description of `source` and the given room for its streams, all of it placed and none of it filled.
 
     Every dataset is contiguous, allocated early, never filled and starts on a page, so its bytes may be written at
-    `places` once the file is closed; until then a row is all zero, which no checksum matches.
+    `places` once the file is closed; until then a row is all zero, which no checksum matches. Raises ``OSError`` when there is
+    not room for the description and some more: on a full disk HDF5 does not come back with an error, but crashes.
     """
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        write_all(fd, bytes(ROOM_BYTES), 0)
+    finally:
+        os.close(fd)
     # v110 on both ends: readers as old as HDF5 1.10 can walk the file.
     file = h5py.File(path, "w", libver=("v110", "v110"), alignment_threshold=PAGE, alignment_interval=PAGE)
     _copy_attributes(source, file)

@@ -49,7 +49,8 @@ class SegmentWriter:
         self._fd, places = self._create(0, self._room)
         self._first_fd = os.dup(self._fd)  # keeps the first file marked as being written, segment after segment
         self._streams = {spec.name: (_Encoded if spec.kind == "encoded" else _Numeric)(self._fd, places[spec.name]) for spec in specs}
-        self._encoded = _encoded(self._streams)
+        self.sinks = _sinks(self._streams)
+        """What takes the samples of each stream, until one returns False: then `make_room`, after which there are others."""
         self._flushed_ns = 0
 
     @property
@@ -57,14 +58,11 @@ class SegmentWriter:
         """The take's files so far, in order."""
         return [segment_path(self.part, number) for number in range(self._number + 1)]
 
-    def sink(self, stream: str) -> Callable[[Sample], bool]:
-        """What takes the samples of a stream until it returns False; then call `make_room` and ask for the next one."""
-        return self._streams[stream].append
-
     def settle(self) -> None:
         """Hand the payloads that are held to the operating system: whose memory they are in may use it again. Numbers may wait."""
-        for stream in self._encoded:
-            stream.flush()
+        for stream in self._streams.values():
+            if type(stream) is _Encoded and stream.held:
+                stream.flush()
         if time.monotonic_ns() - self._flushed_ns > HOLD_NS:
             self.flush()
 
@@ -109,8 +107,8 @@ class SegmentWriter:
                     self._next = None
             fd, places = self._next or self._create(self._number + 1, self._room)
             streams = {name: type(stream)(fd, places[name]) for name, stream in self._streams.items()}
-            encoded, full = _encoded(streams), self._fd
-            self._next, self._fd, self._number, self._streams, self._encoded = None, fd, self._number + 1, streams, encoded
+            sinks, full = _sinks(streams), self._fd
+            self._next, self._fd, self._number, self._streams, self.sinks = None, fd, self._number + 1, streams, sinks
             self._full.append(full)
 
     def _create(self, number: int, room: dict[str, Room]) -> tuple[int, dict[str, Place]]:
@@ -135,7 +133,7 @@ class _Encoded:
     def __init__(self, fd: int, place: Place) -> None:
         self._fd, self._place = fd, place
         self._used, self._count = 0, 0  # what is held included
-        self._held: list[tuple[Any, bytes]] = []
+        self.held: list[tuple[Any, bytes]] = []
 
     def append(self, sample: Sample) -> bool:
         """Take one sample; False when there is no room for it."""
@@ -146,21 +144,21 @@ class _Encoded:
         fields = ENCODED_FIELDS.pack(sample.device_ns, sample.host_ns, sample.sequence, used, size, sample.flags)
         row = fields + CRC_FIELD.pack(crc32(fields, crc32(payload))) + ROW_END
         # In one step: Ctrl-C must not find one without the other. Python looks for it after calls, of which there are none here.
-        self._held += ((payload, row),)
+        self.held += ((payload, row),)
         self._used += size
         self._count += 1
-        if len(self._held) == HOLD_PAYLOADS:
+        if len(self.held) == HOLD_PAYLOADS:
             self.flush()
         return True
 
     def flush(self) -> None:
         """Write what is held: the rows are what makes the payloads count, so they go last."""
-        held, place = self._held, self._place
+        held, place = self.held, self._place
         if held:
             payloads, rows = [payload for payload, _ in held], b"".join([row for _, row in held])
             write_together(self._fd, payloads, place.data_at + self._used - sum(map(len, payloads)))
             write_all(self._fd, rows, place.index_at + self._count * ENCODED_ROW.itemsize - len(rows))
-            self._held = []
+            self.held = []
 
     def fullness(self) -> float:
         """Of the rows or of the heap, whichever is nearer to its end."""
@@ -177,7 +175,7 @@ class _Numeric:
     def __init__(self, fd: int, place: Place) -> None:
         self._fd, self._place, self._row_bytes = fd, place, place.row_bytes
         self._count, self._until = 0, min(HOLD_ROWS, place.rows)  # what is held included; where something must be done
-        self._held: list[tuple[bytes, bytes]] = []
+        self.held: list[tuple[bytes, bytes]] = []
 
     def append(self, sample: Sample) -> bool:
         """Take one sample; False when there is no room for it."""
@@ -188,19 +186,19 @@ class _Numeric:
         data: Any = sample.data
         if type(data) is not np.ndarray or data.nbytes != self._row_bytes or data.dtype is not FLOAT or data.ndim != 1:
             data = numbers(sample, self._row_bytes)
-        self._held += ((data.tobytes(), _pack(sample.device_ns, sample.host_ns, sample.sequence, sample.flags)),)  # in one step, as above
+        self.held += ((data.tobytes(), _pack(sample.device_ns, sample.host_ns, sample.sequence, sample.flags)),)  # in one step, as above
         self._count += 1
         return True
 
     def flush(self) -> None:
         """Write the rows held, values first."""
-        held, place = self._held, self._place
+        held, place = self.held, self._place
         if held:
             first = self._count - len(held)
             rows = [fields + _pack_crc(crc32(fields, crc32(values))) for values, fields in held]
             write_all(self._fd, b"".join([values for values, _ in held]), place.data_at + first * place.row_bytes)
             write_all(self._fd, b"".join(rows), place.index_at + first * NUMERIC_ROW.itemsize)
-            self._held, self._until = [], min(self._count + HOLD_ROWS, place.rows)
+            self.held, self._until = [], min(self._count + HOLD_ROWS, place.rows)
 
     def fullness(self) -> float:
         """Of the rows."""
@@ -211,8 +209,8 @@ class _Numeric:
         return 0
 
 
-def _encoded(streams: Mapping[str, _Encoded | _Numeric]) -> list[_Encoded]:
-    return [stream for stream in streams.values() if isinstance(stream, _Encoded)]
+def _sinks(streams: Mapping[str, _Encoded | _Numeric]) -> dict[str, Callable[[Sample], bool]]:
+    return {name: stream.append for name, stream in streams.items()}
 
 
 def numbers(sample: Sample, row_bytes: int) -> npt.NDArray[np.float64]:

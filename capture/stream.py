@@ -75,5 +75,6 @@ class Sample:
     sequence: int
     """The device's counter; a step of more than one is a drop and is written down as a gap."""
     data: bytes | memoryview | npt.NDArray[Any]
-    """The encoded bytes, or the row of values, shape (C,); from a driver of a ``raw`` stream the picture."""
+    """The encoded bytes; or the row of values, shape (C,), or their little-endian float64 bytes; from a driver of a ``raw`` stream the
+    picture."""
     flags: int = KEYFRAME

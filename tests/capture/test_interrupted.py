@@ -16,7 +16,7 @@ from firsthand.capture.disk import has_holes
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.recording import Recording
 from firsthand.capture.recording_writer import RecordingWriter, Storage
-from firsthand.capture.recover import recover
+from firsthand.capture.recover import finish_take, recover
 from firsthand.capture.segment import Capacity
 from firsthand.capture.stream import Sample, StreamSpec
 from firsthand.capture.summary import check_recording
@@ -54,6 +54,51 @@ def test_killed_cut_off_or_stopped_while_finishing_nothing_promised_is_lost() ->
     figures = json.loads(done.stdout.splitlines()[-1])["figures"]
     assert figures["segments kills"]["recovered"] > 5 and figures["segments cuts"]["rows_torn"] > 0
     assert figures["segments finishes"]["stops"] > 10 and figures["journal finishes"]["stops"] > 2
+
+
+def test_a_full_disk_is_one_sentence_at_any_point() -> None:
+    script = Path(__file__).parents[2] / "bench" / "full.py"
+    done = subprocess.run([sys.executable, str(script), "--points", "4", "--on", "tmpfs"], capture_output=True, text=True)
+    if done.returncode == 2:
+        pytest.skip("a small disk cannot be mounted here")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["figures"]["tmpfs segments"]["whole"] < 4
+
+
+@pytest.mark.parametrize("how", [[], ["--recover"]], ids=["finished", "recovered"])
+def test_memory_does_not_grow_with_the_take(how: list[str]) -> None:
+    """The short form of a day: twenty minutes in many segments, then finished in a process of its own."""
+    script = Path(__file__).parents[2] / "bench" / "long.py"
+    done = subprocess.run([sys.executable, str(script), "--hours", "0.34", "--rows", "8192", *how], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["figures"]["segments"] > 20
+
+
+FINISH = """
+import json, sys
+from pathlib import Path
+from firsthand.capture.recover import finish_take
+print(finish_take(Path(sys.argv[1]), json.loads(sys.argv[2])), finish_take(Path(sys.argv[1])))
+"""
+
+
+@BOTH
+def test_another_process_finishes_and_may_be_asked_twice(tmp_path: Path, storage: Storage) -> None:
+    writer = begun(tmp_path / "recording.h5", storage)
+    with pytest.raises(FirsthandError, match="in use"):
+        finish_take(writer.path)
+    counts = writer.close()
+    assert counts == {"gaps": 0, "markers": 0, "head": 40, "glove": 40} and not writer.path.exists()
+    done = subprocess.run([sys.executable, "-c", FINISH, str(writer.path), json.dumps(counts)], capture_output=True, text=True)
+    assert done.stdout.startswith("Recovered(") and done.stdout.endswith(" None\n"), done.stderr
+    assert os.listdir(tmp_path) == ["recording.h5"] and check_recording(writer.path) == []
+
+
+def test_counts_that_the_files_do_not_hold_are_not_believed(tmp_path: Path) -> None:
+    counts = begun(tmp_path / "recording.h5").close()
+    with pytest.raises(FirsthandError, match="does not hold the samples"):
+        finish_take(tmp_path / "recording.h5", counts | {"head": 41})
+    assert finish_take(tmp_path / "recording.h5", counts) is not None
 
 
 def test_a_take_in_progress_opens_and_reads(tmp_path: Path) -> None:

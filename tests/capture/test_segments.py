@@ -113,6 +113,32 @@ def test_numbers_do_not_wait_for_more_numbers(tmp_path: Path) -> None:
     writer.finish()
 
 
+@pytest.mark.parametrize("storage", ["segments", "journal"])
+def test_memory_that_samples_view_may_be_used_again_at_once(tmp_path: Path, storage: Storage) -> None:
+    """Samples come straight out of a ring that goes on turning; numbers too, as floats or as the bytes of them."""
+    ring = bytearray(3 * 4096)
+    with RecordingWriter(tmp_path / "recording.h5", storage=storage, capacity=Capacity(rows=64, heap_bytes=40_000)) as writer:
+        writer.add_stream(StreamSpec("e", "encoded", "other", encoding="bytes"))
+        writer.add_stream(StreamSpec("n", "numeric", "glove", names=("c", "d"), units=("1", "1")))
+        writer.add_stream(StreamSpec("m", "numeric", "glove", names=("c", "d"), units=("1", "1")))
+        for i in range(0, 200, 2):
+            batch = []
+            for k in (i, i + 1):
+                at = k % 2 * 4096
+                ring[at : at + 1000] = bytes([k]) * 1000
+                ring[8192 + 16 * (k % 2) : 8208 + 16 * (k % 2)] = np.array([k, -k], "<f8").tobytes()
+                numbers = memoryview(ring)[8192 + 16 * (k % 2) : 8208 + 16 * (k % 2)]
+                batch += [Sample("e", k, k, k, memoryview(ring)[at : at + 1000]), Sample("n", k, k, k, numbers),
+                          Sample("m", k, k, k, np.frombuffer(numbers))]
+            writer.append_many(batch)
+            ring[:] = bytes(len(ring))
+    assert check_recording(tmp_path / "recording.h5") == []
+    with Recording(tmp_path / "recording.h5") as recording:
+        assert [recording["e"].payload(k) for k in range(200)] == [bytes([k]) * 1000 for k in range(200)]
+        for name in ("n", "m"):
+            np.testing.assert_array_equal(recording[name].values, [[k, -k] for k in range(200)])
+
+
 def test_a_stream_that_comes_too_late_is_refused(tmp_path: Path) -> None:
     writer = RecordingWriter(tmp_path / "recording.h5")
     writer.mark(0, "start")
