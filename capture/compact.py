@@ -22,7 +22,9 @@ from firsthand.capture.errors import FirsthandError
 from firsthand.capture.files import sync_path
 from firsthand.capture.gap_ledger import Untold
 from firsthand.capture.journal import read_description, read_journal
+from firsthand.capture.key_frames import Decodable
 from firsthand.capture.layout import ENCODED_ROW, GAPS, checksum, crc32
+from firsthand.capture.recording import read_spec
 from firsthand.capture.scan import Chunk, Rows, scan
 from firsthand.capture.segment import Place, Room, create, places
 
@@ -112,7 +114,12 @@ class _Take:
                 self.parts.append((path, {} if path.suffix == ".journal" else places(described)))
 
     def chunks(self, wanted: Container[str]) -> Iterator[tuple[str, Chunk]]:
-        """The streams wanted, each in the order written."""
+        """The streams wanted, each in the order written; of video, a row that cannot be decoded for want of another does not count."""
+        video = {name: Decodable() for name, group in self.described["streams"].items() if read_spec(group).is_video}
+        for name, chunk in self._chunks(wanted):
+            yield name, video[name].of(chunk) if name in video else chunk
+
+    def _chunks(self, wanted: Container[str]) -> Iterator[tuple[str, Chunk]]:
         if not self.parts[0][1]:
             with self.parts[0][0].open("rb", buffering=0) as journal:
                 yield from read_journal(journal.fileno(), self.described, wanted)

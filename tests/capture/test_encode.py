@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from firsthand.capture.encode import DEPTH, ENCODERS, open_encoder
 from firsthand.capture.errors import DamagedError, FirsthandError
 from firsthand.capture.recording import Recording
 from firsthand.capture.recording_writer import RecordingWriter
+from firsthand.capture.recover import recover
 from firsthand.capture.stream import KEYFRAME, Sample, StreamSpec
 from firsthand.capture.summary import check_recording
 
@@ -251,3 +253,31 @@ def test_the_interpreter_is_free_while_encoding(how: str) -> None:
 def test_each_encoder_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "encoding.md").read_text()
     assert [name for name in ENCODERS if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("how", ["h264", "hevc"])
+def test_after_a_lost_packet_only_pictures_that_can_be_decoded_are_recovered(tmp_path: Path, how: str) -> None:
+    """Without the key frame, H.264 came back as pictures at 16 dB, and HEVC as an error."""
+    pictures = [numbered(i) for i in range(70)]
+    path = tmp_path / "recording.h5"
+    encoder = open_encoder(camera(), how)
+    writer = RecordingWriter(path)
+    writer.add_stream(encoder.spec)
+    flags = []
+    for i, picture in enumerate(pictures):
+        ((payload, flag),) = encoder.encode(picture)
+        flags.append(flag)
+        writer.append(Sample("head", i * 33_000_000, i * 33_000_000 + 1, i, payload, flag))
+    writer.close()
+    again = next(i for i in range(6, 70) if flags[i] & KEYFRAME)
+    with h5py.File(path.with_name("recording.h5.part"), "r+") as file:
+        file["streams/head/index"][5] = np.zeros((), file["streams/head/index"].dtype)
+    (result,) = recover(path)
+    kept = [*range(5), *range(again, 70)]
+    assert (result.saved["head"], result.lost["head"]) == (len(kept), again - 5)
+    assert check_recording(path) == []
+    with Recording(path) as recording:
+        shown = list(recording["head"].images())
+        assert [number_of(picture) for picture in shown] == kept == recording["head"].sequence.tolist()
+        assert min(psnr(picture, pictures[i]) for picture, i in zip(shown, kept, strict=True)) > 28
+        assert [(gap["first_sequence"], gap["missing"]) for _, gap in recording.gaps] == [(5, again - 5)]
