@@ -8,6 +8,7 @@ from firsthand.capture.stream import Sample, StreamSpec
 
 DRIVERS: dict[str, str] = {
     "json": "firsthand.capture.drivers.json_lines:open_json",
+    "lucidgloves": "firsthand.capture.drivers.lucidgloves:open_lucidgloves",
     "pattern": "firsthand.capture.drivers.pattern:open_pattern",
     "quest": "firsthand.capture.drivers.quest:open_quest",
     "synthetic": "firsthand.capture.drivers.synthetic:open_wearer",

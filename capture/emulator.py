@@ -13,6 +13,7 @@ from firsthand.capture.plugins import find
 EMULATORS: dict[str, str] = {
     "glove": "firsthand.capture.emulators.glove:messages",
     "imu": "firsthand.capture.emulators.imu:messages",
+    "lucidgloves": "firsthand.capture.emulators.lucidgloves:messages",
     "quest": "firsthand.capture.emulators.quest:messages",
     "quest-unstamped": "firsthand.capture.emulators.quest:unstamped",
 }
