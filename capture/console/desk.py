@@ -146,7 +146,8 @@ class Desk:
                 self._say("waiting", "" if missing else self._blocked, None if missing else "error", level="warn", reason=self._blocked)
             self.phase, self._again = "waiting", False
             first = not self.ledger.takes and self._first_s is not None and self._now_s - self._first_s > PATIENCE_S
-            if self._by_itself and (first or hopeless(status)):
+            busy = any(take.state == "finishing" for take in self.ledger.takes)  # which gives room back
+            if self._by_itself and (first or (hopeless(status) and not busy)):
                 self._fault("gave-up", f"recording by itself was given up: {self._blocked}")
                 self.leave(self._blocked)
             return

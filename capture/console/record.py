@@ -80,7 +80,9 @@ class _Session:
         self._notebook = Notebook(folder, sys.stdout if self._as_json else None)
         self._presses: Presses = new_presses()
         self._controls: dict[str, tuple[Control, str]] = {}
-        self._cues = Cues(options.sound and not self._as_json, options.voice)
+        self._cues = Cues(options.sound, options.voice)
+        self._cues_told = not options.sound
+        self._newest: Board | None = None
         self._why = ""
         self._left = False
         self._live: Live | None = None
@@ -135,6 +137,7 @@ class _Session:
         self._desk.look(self._recorder.status(), time.monotonic())
         happened |= self._carry_out()
         self._listen_to_controls()
+        self._tell_of_cues()
         for event in self._coach.look() if self._coach else ():
             if event.kind != "advice" or self._desk.phase == "recording":  # between takes it is shown, and no more
                 self._tell(event)
@@ -223,8 +226,17 @@ class _Session:
                                  fields={"control": name, "absent": control.absent}))
 
     def _for_remote(self) -> dict[str, Any]:
-        board = self._board()
-        return {**board.status.to_json(), CONSOLE: board.about()}
+        """Called in the remote's thread."""
+        board = self._newest
+        return {**board.status.to_json(), CONSOLE: board.about()} if board else {}
+
+    def _tell_of_cues(self) -> None:
+        """Once the sound system has answered: who waits for a sound must know that none will come."""
+        how = "" if self._cues_told else self._cues.how()
+        if how and "being opened" not in how:
+            self._cues_told = True
+            if not how.startswith("sounds") or "no voice" in how:
+                self._tell(Event("cues", f"cues: {how}"))
 
     # what is shown
 
@@ -251,11 +263,13 @@ class _Session:
         now_s = time.monotonic()
         if self._due("power", POWER_S, now_s):
             self._power = _power()
-        if self._live and (self._due("draw", DRAW_S, now_s) or at_once):
-            with suppress(OSError):
-                self._live.update(Screen(self._board(), f"{datetime.now():%H:%M:%S}"), refresh=True)
-        if self._due("publish", PUBLISH_S, now_s):
-            self._publish(self._board())
+        if self._due("draw", DRAW_S, now_s) or at_once:
+            self._newest = self._board()
+            if self._live:
+                with suppress(OSError):
+                    self._live.update(Screen(self._newest, f"{datetime.now():%H:%M:%S}"), refresh=True)
+        if self._newest and self._due("publish", PUBLISH_S, now_s):
+            self._publish(self._newest)
         if self._due("picture", PICTURE_S, now_s):
             leave_picture(self._recorder, self._folder)
 

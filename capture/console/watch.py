@@ -5,6 +5,8 @@ from firsthand.capture.live.status import Status
 
 ROOM_BYTES = 200_000_000
 """Left on the disk beside what finishing a take needs, which is as much again as the take."""
+LEAST_S = 30.0
+"""No take is begun that would have to end sooner for want of room."""
 
 
 class Watch:
@@ -50,19 +52,28 @@ def blocked(status: Status) -> str:
                for d in status.missing_devices]
     if missing:
         return "; ".join(missing)
-    if status.disk and status.disk.free_bytes < ROOM_BYTES:
+    if full(status):
+        assert status.disk is not None
         return f"the disk is full: {status.disk.free_bytes / 1e6:.0f} MB are left; make room, or record to another disk"
     return ""
 
 
+def full(status: Status) -> bool:
+    """Whether there is no room for a take of `LEAST_S`."""
+    return status.disk is not None and status.disk.free_bytes < ROOM_BYTES + 2 * LEAST_S * _bytes_per_s(status)
+
+
 def hopeless(status: Status) -> bool:
-    """Whether a required device will not come by itself."""
-    return any(d.state in ("failed", "ended") for d in status.missing_devices)
+    """Whether what is missing will not come by itself."""
+    return any(d.state in ("failed", "ended") for d in status.missing_devices) or full(status)
 
 
 def runs_out(status: Status) -> bool:
     """Whether the running take must end now to be finished in what is left of the disk."""
     if not status.disk:
         return False
-    taken = status.recorded_s * sum(stream.size_bps for stream in status.streams)
-    return status.disk.free_bytes < taken + ROOM_BYTES
+    return status.disk.free_bytes < ROOM_BYTES + status.recorded_s * _bytes_per_s(status)
+
+
+def _bytes_per_s(status: Status) -> float:
+    return sum(stream.size_bps for stream in status.streams)

@@ -285,6 +285,14 @@ def test_a_full_disk_lets_no_take_begin() -> None:
     assert not table.step().press("start").of(Begin) and "disk is full" in table.event("refused").text
 
 
+def test_by_itself_it_ends_when_the_disk_is_full_and_nothing_more_is_finished() -> None:
+    table = Table(auto=True, duration_s=5.0).step()
+    table.status = replace(table.status, disk=replace(DISK, free_bytes=1_000_000))
+    table.step(6.0).step()
+    assert not table.of(Leave) and len(table.of(Begin)) == 1
+    assert table.finish().step().of(Leave) and len(table.of(Begin)) == 1
+
+
 def test_by_itself_it_records_all_takes_and_ends() -> None:
     table = Table(tasks=("pour", "fold"), episodes=2, auto=True, duration_s=5.0)
     for _ in range(1000):

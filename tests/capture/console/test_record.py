@@ -38,7 +38,7 @@ def until(process: "subprocess.Popen[str]", kind: str) -> dict[str, Any]:
 
 
 def by_itself(library: Path, rig: Path, *more: object) -> list[object]:
-    return [library, "--rig", rig, "--task", "pour", "--auto", "--duration", 1, "--no-coach", *more]
+    return [library, "--rig", rig, "--task", "pour", "--auto", "--duration", 1, "--no-coach", "--no-sound", *more]
 
 
 def test_takes_are_recorded_by_themselves_and_told_as_json_lines(record: Start, pattern_rig: Path, tmp_path: Path) -> None:
@@ -143,6 +143,7 @@ def test_a_remote_starts_marks_stops_and_ends(record: Start, pattern_rig: Path, 
 
     assert post("start") == 202
     take = Path(until(process, "started")["take"])
+    time.sleep(0.5)
     with urlopen(f"http://127.0.0.1:{port}/status") as answer:
         assert json.load(answer)["status"]["console"]["desk"]["phase"] == "recording"
     post("mark", "spilled")
