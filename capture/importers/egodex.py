@@ -41,7 +41,7 @@ def egodex(source: Path, asked: Asked) -> Found | None:
     try:
         with h5py.File(source, "r") as file:
             known = "transforms" in file.keys()  # noqa: SIM118 - `in` on a file follows links
-    except OSError:
+    except (OSError, RuntimeError, KeyError, ValueError):
         known = bool(re.fullmatch(r"\d+", source.stem))  # damaged, which is told when it is read
     return Found((Take(source.stem, lambda intake: _write(source, film, intake)),), files=(film,)) if known else None
 

@@ -38,7 +38,7 @@ def robomimic(source: Path, asked: Asked) -> Found | None:
             if "data" not in file.keys() or not isinstance(file.get("data", getlink=True), h5py.HardLink):  # noqa: SIM118
                 return None
             names = [name for name in file["data"] if re.fullmatch(r"demo_\d+", name)]
-    except (OSError, RuntimeError, TypeError):
+    except (OSError, RuntimeError, TypeError, KeyError, ValueError):  # damaged, which is told when it is read
         return Found((Take(source.stem, lambda intake: _write(source, "", intake)),))
     names.sort(key=lambda name: int(name.removeprefix("demo_")))
     takes = tuple(Take(name, lambda intake, name=name: _write(source, name, intake)) for name in names)  # type: ignore[misc]

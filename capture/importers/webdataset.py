@@ -74,7 +74,8 @@ def _open(source: Path) -> Iterator[tarfile.TarFile]:
         with tarfile.open(source, "r:*") as tar:
             yield tar
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise DamagedError(f"cannot import {source}: the tar is cut off or damaged ({error}); copy it again") from error
+        what = str(error).partition("\n")[0]
+        raise DamagedError(f"cannot import {source}: the tar is cut off or damaged ({what}); copy it again") from error
 
 
 def _end(source: Path, tar: tarfile.TarFile) -> None:
