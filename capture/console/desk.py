@@ -28,14 +28,14 @@ class Desk:
         self._watch = Watch()
         self._status: Status | None = None
         self._now_s = 0.0
-        self._first_s: float | None = None
-        """When it looked first."""
-        self._began_s = 0.0
-        """When the take, or its countdown, began."""
+        self._first_s: float | None = None  # when it looked first
+        self._began_s = 0.0  # the take, or its countdown
         self._ticked = 0
         self._blocked = "the devices are being opened"
         self._take: Take | None = None
-        self._ended_by_us = self._again = self._leaving = self._help = False
+        self.leaving = False
+        """The session is being ended."""
+        self._ended_by_us = self._again = self._help = False
         self._by_itself = plan.auto
         self._ask_until_s = -math.inf
 
@@ -43,11 +43,6 @@ class Desk:
         """What is to be done now, in order; each is given once."""
         given, self._orders = self._orders, []
         return given
-
-    @property
-    def leaving(self) -> bool:
-        """Whether the session is being ended."""
-        return self._leaving
 
     def faults(self) -> list[str]:
         """What went wrong with devices, disk and the takes that stay, a sentence each."""
@@ -94,7 +89,7 @@ class Desk:
             take.goes_on_as = self._take.name
             self._say("goes-on", f"{take.name} goes on as {self._take.name}", "warn", level="warn", take=status.take, task=take.task)
             return
-        self._take, self.phase = None, "leaving" if self._leaving else "waiting"
+        self._take, self.phase = None, "leaving" if self.leaving else "waiting"
         if told and told.state in ("interrupted", "failed"):
             self._see(told)
         else:
@@ -103,9 +98,9 @@ class Desk:
             self._say("stopped", f"{take.name} stopped after {take.duration_s:.1f} s{why}", None if self._ended_by_us else "lost",
                       level="info" if self._ended_by_us else "warn", take=take.folder, duration_s=round(take.duration_s, 3),
                       reason=take.reason)
-        if take.fate != "discarded" and self.ledger.go_on() and not self._leaving:
+        if take.fate != "discarded" and self.ledger.go_on() and not self.leaving:
             self._say("task", f"next: {self.ledger.task}", task=self.ledger.task)
-        if self.ledger.complete and not self._leaving:
+        if self.ledger.complete and not self.leaving:
             self._say("complete", "every task has its takes", "done")
 
     def _see(self, told: TakeStatus) -> None:
@@ -215,8 +210,8 @@ class Desk:
 
     def leave(self, why: str) -> None:
         """End the session now; a take that runs is ended and kept."""
-        if not self._leaving:
-            self._leaving, self._again = True, False
+        if not self.leaving:
+            self.leaving, self._again = True, False
             self._say("leaving", f"ending: {why}" if why else "ending", reason=why)
             if not self.ledger.takes and self._blocked and not self._faults:
                 self._faults.append(f"nothing was recorded: {self._blocked}")

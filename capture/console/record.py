@@ -14,23 +14,24 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
+from firsthand.capture.console.asked_for import asked_for
 from firsthand.capture.console.board import CONSOLE, Board
 from firsthand.capture.console.coaching import Coaching
 from firsthand.capture.console.desk import Desk
 from firsthand.capture.console.lock import only_recorder
 from firsthand.capture.console.notebook import Notebook
-from firsthand.capture.console.options import RecordOptions, address, read_consent
+from firsthand.capture.console.options import RecordOptions, read_consent
 from firsthand.capture.console.orders import Begin, Discard, End, Event, Leave, Mark
 from firsthand.capture.console.picture import leave_picture, remove_picture
 from firsthand.capture.console.plan import COUNTDOWN_S, Plan, read_tasks
+from firsthand.capture.console.power import power
 from firsthand.capture.console.screen import Screen
 from firsthand.capture.console.signals import WORDS, signals_to
 from firsthand.capture.console.sitting import Sitting
 from firsthand.capture.console.sounds import sound
-from firsthand.capture.controls.keyboard import Keyboard
 from firsthand.capture.controls.press import Control, Presses, new_presses
+from firsthand.capture.controls.remote import Remote
 from firsthand.capture.cues.cues import Cues
-from firsthand.capture.doctor.power import battery, heat
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.live.status import FILE
 from firsthand.capture.live.supervisor import Supervisor
@@ -91,12 +92,16 @@ class _Session:
         self._due_s = dict.fromkeys(("draw", "publish", "picture", "power"), 0.0)
 
     def run(self, told: list[Event]) -> list[str]:
+        """Until it is over; returns what went wrong."""
+        options = self._options
         with ExitStack() as stack:
             stack.enter_context(signals_to(self._be_asked_to_leave))
             stack.enter_context(self._cues)
-            for control in self._open_controls():
+            for control in asked_for(options, self._presses, self._for_remote):
                 stack.enter_context(control)
                 self._controls[control.name] = (control, "")
+                if isinstance(control, Remote):
+                    self._tell(Event("listening", f"remote control on port {control.port}", fields={"port": control.port}))
             for event in told:
                 self._tell(event)
             stack.callback(remove_picture, self._folder)
@@ -197,25 +202,6 @@ class _Session:
 
     # controls
 
-    def _open_controls(self) -> Iterator[Control]:
-        options = self._options
-        yield Keyboard(self._presses)
-        if options.pedal is not None:
-            from firsthand.capture.controls.pedal import Pedal
-
-            yield Pedal(self._presses, device=options.pedal)
-        if options.clap:
-            from firsthand.capture.controls.microphone import ClapMicrophone
-
-            yield ClapMicrophone(self._presses)
-        if options.remote is not None:
-            from firsthand.capture.controls.remote import Remote
-
-            host, port = address(options.remote)
-            remote = Remote(self._presses, status=self._for_remote, host=host, port=port, token=options.token)
-            yield remote
-            self._tell(Event("listening", f"remote control on {host} port {remote.port}", fields={"host": host, "port": remote.port}))
-
     def _listen_to_controls(self) -> None:
         for name, (control, before) in self._controls.items():
             if control.absent == before or (name == "keyboard" and len(self._controls) > 1 and not before):
@@ -262,7 +248,7 @@ class _Session:
     def _show(self, at_once: bool) -> None:
         now_s = time.monotonic()
         if self._due("power", POWER_S, now_s):
-            self._power = _power()
+            self._power = power()
         if self._due("draw", DRAW_S, now_s) or at_once:
             self._newest = self._board()
             if self._live:
@@ -295,9 +281,3 @@ class _Session:
         counted = f"{len(kept)} take{'s' * (len(kept) != 1)}, {sum(take.duration_s for take in kept):.0f} s"
         trash = f"; {len(away)} in {self._sitting.takes.trash}" if away and self._sitting.takes else ""
         return f"{counted} in {self._sitting.takes.session if self._sitting.takes else ''}{trash}"
-
-
-def _power() -> str:
-    """Battery and heat in a few words; in capitals what should be looked after."""
-    known = [finding for finding in [*battery(), *heat()] if any(c.isdigit() for c in finding.value)]
-    return " · ".join(f"{f.what if f.verdict == 'ok' else f.what.upper()} {f.value}" for f in known)

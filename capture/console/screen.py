@@ -161,7 +161,7 @@ def _disk(board: Board) -> Line:
     low = left_min is not None and left_min < LOW_MIN
     sync = f" · sync {disk.sync_p99_ms:.0f} ms" if disk.sync_p99_ms else ""
     told = f"{'DISK LOW' if low else 'DISK'} {minutes}{disk.free_bytes / 1e9:.1f} GB · MEMORY {disk.memory_fill:.0%}{sync}"
-    worse = low or disk.memory_fill > 0.5 or board.power.isupper()
+    worse = low or disk.memory_fill > 0.5 or "BATTERY" in board.power or "TEMPERATURE" in board.power
     return told + (f" · {board.power}" if board.power else ""), COLOURS["AMBER"] if worse else PLAIN
 
 

@@ -54,7 +54,7 @@ def blocked(status: Status) -> str:
         return "; ".join(missing)
     if full(status):
         assert status.disk is not None
-        return f"the disk is full: {status.disk.free_bytes / 1e6:.0f} MB are left; make room, or record to another disk"
+        return f"the disk is too full for another take: {status.disk.free_bytes / 1e6:.0f} MB left; make room, or use another"
     return ""
 
 

@@ -282,7 +282,7 @@ def test_a_take_ends_while_there_is_room_to_finish_it() -> None:
 def test_a_full_disk_lets_no_take_begin() -> None:
     table = Table()
     table.status = replace(table.status, disk=replace(DISK, free_bytes=1_000_000))
-    assert not table.step().press("start").of(Begin) and "disk is full" in table.event("refused").text
+    assert not table.step().press("start").of(Begin) and "disk is too full" in table.event("refused").text
 
 
 def test_by_itself_it_ends_when_the_disk_is_full_and_nothing_more_is_finished() -> None:

@@ -69,6 +69,13 @@ def test_a_second_recorder_in_the_same_library_is_refused(record: Start, pattern
     assert recorder_of(library) is None
 
 
+def test_the_coach_looks_on_and_goes_with_the_recorder(record: Start, pattern_rig: Path, tmp_path: Path) -> None:
+    options = ["--rig", pattern_rig, "--task", "pour", "--auto", "--duration", 3, "--episodes", 1, "--no-sound"]
+    told = list(events(process := record(tmp_path / "library", *options)))
+    assert process.wait() == 0 and not [event for event in told if event["event"] == "coach" and event["level"] == "warn"]
+    assert (tmp_path / "library" / ".recorder" / "coach.log").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_in_a_take_ends_it_and_keeps_it(record: Start, pattern_rig: Path, tmp_path: Path, number: signal.Signals) -> None:
     process = record(tmp_path / "library", "--rig", pattern_rig, "--task", "pour", "--auto", "--duration", 60, "--no-coach")

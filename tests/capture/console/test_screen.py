@@ -20,8 +20,10 @@ from firsthand.capture.console.lock import only_recorder
 from firsthand.capture.console.notebook import Notebook
 from firsthand.capture.console.orders import Event
 from firsthand.capture.console.plan import Plan, read_tasks
+from firsthand.capture.console.power import one_line
 from firsthand.capture.console.screen import Screen, headline, lines
 from firsthand.capture.console.view import DeskView
+from firsthand.capture.doctor.finding import Finding
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.live.status import DeviceStatus, DiskStatus, Status, StreamStatus
 
@@ -102,6 +104,12 @@ def test_what_people_and_devices_say_cannot_steer_the_terminal() -> None:
     made = board({"task": "pour\x1b[2J\ntea, or 倒一杯很热的茶" + "茶" * 80}, devices=(replace(GONE, reason="\x07broken\r\n"),))
     drawn = lines(made, "10:15:03", "", 80, 24)
     assert all(line.isprintable() and cell_len(line) == 80 for line, _ in drawn)
+
+
+def test_battery_and_heat_are_told_and_shouted_when_they_matter() -> None:
+    fine, low = Finding("battery", "76%, discharging"), Finding("battery", "9%, discharging", verdict="bad")
+    assert one_line([fine, Finding("temperature", "the system does not tell")]) == "battery 76%, discharging"
+    assert "BATTERY 9%" in text(replace(board(), power=one_line([low, Finding("temperature", "61 °C (cpu)")])))
 
 
 def test_a_terminal_without_block_letters_gets_plain_ones() -> None:
