@@ -41,6 +41,8 @@ class Board:
     advice: tuple[str, ...] = ()
     """What the coach says at the moment."""
     power: str = ""
+    absent: tuple[str, ...] = ()
+    """Why a control that was asked for does nothing at the moment, a sentence each."""
 
     def about(self) -> dict[str, Any]:
         """All but the status, as plain JSON."""
@@ -54,7 +56,7 @@ class Board:
         about = document[CONSOLE]
         status = Status.from_json({key: value for key, value in document.items() if key != CONSOLE})
         return cls(status, DeskView.from_json(about["desk"]), about["rig"], about["wearer"], about["session"], about["pid"],
-                   tuple(Note(**note) for note in about["notes"]), tuple(about["advice"]), about["power"])
+                   tuple(Note(**note) for note in about["notes"]), tuple(about["advice"]), about["power"], tuple(about["absent"]))
 
 
 def read_board(path: Path) -> Board | None:

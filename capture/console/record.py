@@ -266,8 +266,9 @@ class _Session:
         return True
 
     def _board(self) -> Board:
+        absent = tuple(why for name, (_, why) in self._controls.items() if why and name != "keyboard")
         return Board(self._recorder.status(), self._desk.view(), self._recorder.rig.name, self._sitting.wearer, self._sitting.name,
-                     os.getpid(), self._notebook.notes(), self._coach.advice if self._coach else (), self._power)
+                     os.getpid(), self._notebook.notes(), self._coach.advice if self._coach else (), self._power, absent)
 
     def _publish(self, board: Board) -> None:
         self._recorder.publish(self._folder / FILE, board.status, **{CONSOLE: board.about()})

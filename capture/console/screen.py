@@ -78,8 +78,8 @@ def lines(board: Board, clock: str, warning: str, columns: int, rows: int, *, ke
     if len(letters) > 1:
         letters = [("", PLAIN), *letters, ("", PLAIN)]
     middle = [_task(board), *_folded([_take(board)], columns)]
-    coach: list[Line] = [(f"COACH  {text}", TOLD["warn"]) for text in board.advice[:2]]
-    bottom = [_disk(board), *_folded(coach, columns)]
+    aside = [*(f"NOTE   {text}" for text in board.absent), *(f"COACH  {text}" for text in board.advice[:2])]
+    bottom = [_disk(board), *_folded([(text, TOLD["warn"]) for text in aside], columns)]
     shown = 8 if rows >= 34 else 3 if rows >= 22 else 1
     notes = _newest([(f"{note.at}  {note.text}", TOLD[note.level]) for note in board.notes], columns, shown)
     last: list[Line] = [_keys_line(board, columns)] if keys else []

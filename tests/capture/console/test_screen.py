@@ -106,6 +106,10 @@ def test_what_people_and_devices_say_cannot_steer_the_terminal() -> None:
     assert all(line.isprintable() and cell_len(line) == 80 for line, _ in drawn)
 
 
+def test_a_pedal_that_is_not_there_stays_on_the_screen() -> None:
+    assert "NOTE   no pedal: plug it in" in text(replace(board(), absent=("no pedal: plug it in",)))
+
+
 def test_battery_and_heat_are_told_and_shouted_when_they_matter() -> None:
     fine, low = Finding("battery", "76%, discharging"), Finding("battery", "9%, discharging", verdict="bad")
     assert one_line([fine, Finding("temperature", "the system does not tell")]) == "battery 76%, discharging"
