@@ -9,6 +9,7 @@ from firsthand.capture.stream import Sample, StreamSpec
 DRIVERS: dict[str, str] = {
     "json": "firsthand.capture.drivers.json_lines:open_json",
     "lucidgloves": "firsthand.capture.drivers.lucidgloves:open_lucidgloves",
+    "manus": "firsthand.capture.drivers.manus:open_manus",
     "pattern": "firsthand.capture.drivers.pattern:open_pattern",
     "quest": "firsthand.capture.drivers.quest:open_quest",
     "synthetic": "firsthand.capture.drivers.synthetic:open_wearer",

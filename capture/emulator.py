@@ -14,6 +14,8 @@ EMULATORS: dict[str, str] = {
     "glove": "firsthand.capture.emulators.glove:messages",
     "imu": "firsthand.capture.emulators.imu:messages",
     "lucidgloves": "firsthand.capture.emulators.lucidgloves:messages",
+    "manus": "firsthand.capture.emulators.manus:messages",
+    "manus-bridge": "firsthand.capture.emulators.manus:bridged",
     "quest": "firsthand.capture.emulators.quest:messages",
     "quest-unstamped": "firsthand.capture.emulators.quest:unstamped",
 }

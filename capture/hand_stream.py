@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firsthand.capture.errors import FirsthandError
-from firsthand.capture.skeleton import JOINTS, SIDES, Side
+from firsthand.capture.skeleton import FINGERS, JOINTS, SIDES, Side
 from firsthand.capture.stream import StreamSpec
 
 Floats = npt.NDArray[np.float64]
@@ -18,8 +18,11 @@ POSE_UNITS = ("m",) * 3 + ("1",) * 4
 HAND_COLUMNS = (*(f"{joint}.{axis}" for joint in JOINTS for axis in "xyz"), *(f"wrist.{part}" for part in ("qw", "qx", "qy", "qz")))
 """Of a hand stream: the 21 joints in canonical order, then the wrist's quaternion. In metres, in the axes that ``extra`` tells."""
 HAND_UNITS = ("m",) * 63 + ("1",) * 4
-ABSENT_QUAT: Floats = np.full(4, np.nan)
-"""For a device that does not tell how the wrist is turned."""
+GLOVE_COLUMNS = (
+    "thumb_cmc_flex", "thumb_mcp_flex", "thumb_ip_flex", "thumb_spread",
+    *(f"{finger}_{angle}" for finger in FINGERS[1:] for angle in ("mcp_flex", "pip_flex", "dip_flex", "spread")),
+)  # fmt: skip
+"""Of a glove that measures four angles a finger, rad."""
 
 
 def hand_spec(side: Side, *, prefix: str = "", rate_hz: float | None, extra: Mapping[str, Any]) -> StreamSpec:
@@ -43,3 +46,9 @@ def checked_hands(hands: Sequence[Side]) -> Sequence[Side]:
     if isinstance(hands, str) or not hands or not set(hands) <= set(SIDES) or len(set(hands)) != len(hands):
         raise FirsthandError(f"hands is {hands!r}; write ['left', 'right'], or one of them in brackets")
     return hands
+
+
+def glove_spec(side: Side, *, prefix: str = "", rate_hz: float | None, extra: Mapping[str, Any]) -> StreamSpec:
+    """The stream ``glove-left`` or ``glove-right`` of a glove that measures the angles of `GLOVE_COLUMNS`."""
+    return StreamSpec(f"{prefix}glove-{side}", "numeric", "glove", names=GLOVE_COLUMNS, units=("rad",) * len(GLOVE_COLUMNS),
+                      rate_hz=rate_hz, side=side, extra=dict(extra))

@@ -15,6 +15,8 @@ from firsthand.capture.transport import address
 BAUD = 115_200
 OUTLETS: dict[str, str] = {
     "tcp": "firsthand.capture.emulators.outlet_tcp:TcpLines",
+    "zmq-pub": "firsthand.capture.emulators.outlet_zmq:Pub",
+    "zmq-push": "firsthand.capture.emulators.outlet_zmq:Push",
 }
 """More kinds of places: kind -> ``"module:class"``, made with what stands behind ``kind://``."""
 
