@@ -279,9 +279,13 @@ class Supervisor:
                 self._changed.notify_all()
 
     def _watch(self) -> None:
+        looked_s = time.monotonic()
         while not self._leaving.wait(WATCH_S):
             with self._changed:
                 now_ns = time.monotonic_ns()
+                if now_ns * 1e-9 - looked_s > WRITER_SILENT_S / 2:  # it was we who stood still
+                    self._heard_writer_s = now_ns * 1e-9
+                looked_s = now_ns * 1e-9
                 for watched in self._devices.values():
                     if watched.wants_process(now_ns):
                         watched.begin(self._events)
