@@ -53,7 +53,7 @@ def import_video(source: Path, recording: Path, *, task: str = "", hfov_deg: flo
     if lacking := missing_bytes(source):
         raise DamagedError(f"cannot import {source}: it is cut off or damaged, {lacking} bytes are missing at its end; {AGAIN}")
     try:
-        container: Any = av.open(str(source))
+        container: Any = av.open(str(source), metadata_errors="replace")
     except FFmpegError as error:
         why = "it is cut off or damaged (its index is missing)" if _looks_like_mp4(source) else "it is not a video file FFmpeg can open"
         raise DamagedError(f"cannot import {source}: {why}; {AGAIN}") from error

@@ -53,6 +53,16 @@ def test_real_times_and_frames_come_through(tmp_path: Path, variable: bool, b_fr
         assert recording.task == "wave" and recording.source == "egocentric"
 
 
+def test_names_in_a_file_that_are_no_unicode_do_no_harm(tmp_path: Path) -> None:
+    """PyAV refused to open it."""
+    make_video(tmp_path / "clip.mp4")
+    data = (tmp_path / "clip.mp4").read_bytes()
+    assert b"VideoHandler" in data
+    (tmp_path / "clip.mp4").write_bytes(data.replace(b"VideoHandler", b"K\xe9m\xe9raHandle"))
+    with import_file(tmp_path / "clip.mp4", tmp_path / "library")[0].recording() as recording:
+        assert len(recording.camera()) == 40
+
+
 @pytest.mark.parametrize(("name", "codec", "pixels"), [("clip.mp4", "libsvtav1", "yuv420p"), ("clip.mp4", "libx265", "yuv420p10le"),
                                                        ("clip.webm", "libvpx-vp9", "yuv420p"), ("clip.avi", "mjpeg", "yuvj420p"),
                                                        ("clip.avi", "mpeg4", "yuv420p"), ("clip.mov", "prores_ks", "yuv422p10le")])
