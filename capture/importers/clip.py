@@ -38,7 +38,7 @@ def open_clip(source: Path | BinaryIO, where: str, stream: str, part: Part | Non
     from av.error import FFmpegError
 
     try:
-        container: Any = av.open(str(source) if isinstance(source, Path) else source)
+        container: Any = av.open(str(source) if isinstance(source, Path) else source, metadata_errors="replace")
     except (FFmpegError, OSError) as error:
         why = "it is not there" if isinstance(source, Path) and not source.exists() else "it is cut off or no video FFmpeg can open"
         raise DamagedError(f"cannot import {where}: {why}") from error

@@ -44,10 +44,12 @@ def _write(source: Path, intake: Intake) -> None:
     episode = open_foreign(source)
     about = episode.attributes
     count, fps = about.get("total_frames"), about.get("fps") or 30
-    if not isinstance(count, int) or count < 1 or not isinstance(fps, int | float) or not 0 < fps < 10_000:
+    if not isinstance(count, int) or count < 1 or not isinstance(fps, int | float) or not 1e-3 < fps < 10_000:
         raise DamagedError(f"cannot import {source}: total_frames is {count!r} and fps {fps!r}; both must be positive numbers")
     if FRONT not in episode.names:
         raise DamagedError(f"cannot import {source}: there is no {FRONT} in it, so there is nothing to see")
+    if episode.arrays[FRONT]["shape"][0] < count:
+        raise DamagedError(f"cannot import {source}: total_frames is {count} and {FRONT} has {episode.arrays[FRONT]['shape'][0]} rows")
     t_ns, stamped = grid_ns(count, fps), STAMPS in episode.names
     if stamped:
         t_ns = episode.numbers(STAMPS, count, 1)[:, 0].astype(np.int64)

@@ -38,14 +38,11 @@ class Group:
     def numbers(self, name: str, rows: int, width: int | None = None) -> npt.NDArray[Any]:
         """The first `rows` rows of an array of numbers, shape (rows, C); what is behind them is padding."""
         kind, shape = self.arrays[name]["data_type"], self.arrays[name]["shape"]
-        columns = int(np.prod(shape[1:]))
+        columns = int(np.prod([int(size) for size in shape[1:]], dtype=object))  # Python's own numbers do not run over
         if kind not in NUMBERS or shape[0] < rows or columns == 0 or (width is not None and columns != width):
             raise DamagedError(f"cannot import {self.path}: {name} is {kind} of shape {tuple(shape)}, where numbers of {rows} rows"
                                + f" and {width} column" * (width is not None) + " are wanted")
-        held = sum(file.stat().st_size for file in (self.path / name).rglob("*") if file.is_file())
-        claimed = int(np.prod(shape)) * np.dtype(kind).itemsize
-        if claimed > MOST_FOLDED * held:
-            raise DamagedError(f"cannot import {self.path}: {name} claims {claimed} bytes where the folder has {held}; it was never filled")
+        self._need(name, int(np.prod([int(size) for size in shape], dtype=object)) * np.dtype(kind).itemsize)
         return np.asarray(self._read(self._open(name), name, 0, rows)).reshape(rows, columns)
 
     def payloads(self, name: str, rows: int | None = None) -> Iterator[bytes]:
@@ -54,11 +51,17 @@ class Group:
         if kind not in BYTES or len(shape) != 1 or shape[0] < (rows or 0):
             raise DamagedError(f"cannot import {self.path}: {name} is {kind} of shape {tuple(shape)}, where byte strings of "
                                f"{rows or 'N'} rows are wanted")
+        self._need(name, shape[0])
         array, count = self._open(name), shape[0] if rows is None else rows
         for start in range(0, count, ROWS_AT_ONCE):
             read = self._read(array, name, start, min(start + ROWS_AT_ONCE, count))
             for value in read:
                 yield value.encode() if isinstance(value, str) else bytes(value)
+
+    def _need(self, name: str, claimed: int) -> None:
+        held = sum(file.stat().st_size for file in (self.path / name).rglob("*") if file.is_file())
+        if claimed > MOST_FOLDED * held:
+            raise DamagedError(f"cannot import {self.path}: {name} claims {claimed} bytes where the folder has {held}; it was never filled")
 
     def _read(self, array: Any, name: str, start: int, stop: int) -> Any:
         try:

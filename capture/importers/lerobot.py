@@ -98,7 +98,7 @@ def _rows(dataset: Dataset, entry: Entry) -> Any:
     missing = [name for name in ("frame_index", "timestamp") if name not in table.column_names]
     if missing:
         raise DamagedError(f"cannot import {entry.data}: there is no column {missing[0]}")
-    if table["frame_index"].to_pylist() != list(range(entry.length)):
+    if len(table) != entry.length or table["frame_index"].to_pylist() != list(range(len(table))):
         raise DamagedError(f"cannot import {entry.data}: episode {entry.number} has {len(table)} rows where the index says {entry.length}, "
                            "or not in order")
     return table

@@ -53,7 +53,7 @@ def open_dataset(root: Path) -> Dataset:
     version, fps, features = info.get("codebase_version"), info.get("fps"), info.get("features")
     if version not in VERSIONS:
         raise DamagedError(f"cannot import {root}: it is of LeRobot's version {version!r}; {' and '.join(VERSIONS[:2])} are read")
-    if not isinstance(fps, int | float) or not 0 < fps < 100_000:
+    if not isinstance(fps, int | float) or not 1e-3 < fps < 100_000:
         raise DamagedError(f"cannot import {root}: meta/info.json says {fps!r} rows a second")
     if not isinstance(features, dict) or not all(isinstance(feature, dict) for feature in features.values()):
         raise DamagedError(f"cannot import {root}: meta/info.json has no features")

@@ -126,7 +126,7 @@ def _rate_hz(setting: dict[str, Any]) -> float | None:
     if rate is None and isinstance(sim, dict) and sim.get("dt"):
         steps = sim["dt"] * sim.get("decimation", 1) if all(isinstance(sim.get(k, 1), int | float) for k in ("dt", "decimation")) else 0
         rate = 1 / steps if steps > 0 else None
-    return float(rate) if isinstance(rate, int | float) and 0 < rate < 100_000 else None
+    return float(rate) if isinstance(rate, int | float) and 1e-3 < rate < 100_000 else None
 
 
 def _task(setting: dict[str, Any], demo: Any) -> str:

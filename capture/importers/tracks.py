@@ -98,7 +98,8 @@ def _exact(name: str, names: Sequence[str], values: npt.NDArray[Any]) -> tuple[n
                 raise DamagedError(f"{name}.{names[column]} holds whole numbers too far apart for a column of a recording")
             values[:, column] = less
             offsets[names[column]] = first
-    return np.ascontiguousarray(values, np.float64), offsets
+    with np.errstate(invalid="ignore"):  # a signalling NaN is one as well
+        return np.ascontiguousarray(values, np.float64), offsets
 
 
 def pictures(spec: StreamSpec, t_ns: npt.NDArray[np.int64], payloads: Iterable[bytes]) -> Track:

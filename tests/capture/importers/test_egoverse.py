@@ -165,12 +165,18 @@ def test_arrays_that_are_not_plain_are_refused(store: Path, bring_in: Callable[.
 
 
 @pytest.mark.parametrize(("change", "why"), [
-    ({"total_frames": 9}, "where byte strings of 9 rows are wanted|where numbers of 9 rows"), ({"total_frames": -1}, "total_frames is -1"),
+    ({"total_frames": 10**12}, "total_frames is 1000000000000 and images.front_1 has 7 rows"), ({"total_frames": -1}, "total_frames is -1"),
     ({"intrinsics": {"front_1": [[1, 2], [3]]}}, "intrinsics of front_1 are not a 3x4"), ({"fps": "fast"}, "fps 'fast'"),
 ])  # fmt: skip
 def test_attributes_that_cannot_be_true_are_told(store: Path, bring_in: Callable[..., Episode], change: dict[str, Any], why: str) -> None:
     edit(store, ".", lambda document: document["attributes"].update(change))
     with pytest.raises(DamagedError, match=why):
+        bring_in(store)
+
+
+def test_more_annotations_than_the_folder_can_hold_are_refused(store: Path, bring_in: Callable[..., Episode]) -> None:
+    edit(store, "annotations", lambda document: document.update(shape=[10**15]))
+    with pytest.raises(DamagedError, match="annotations claims 1000000000000000 bytes"):
         bring_in(store)
 
 

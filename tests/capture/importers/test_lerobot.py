@@ -231,6 +231,13 @@ def test_rows_that_are_missing_or_in_disorder_are_told(v30: Path, bring_in: Call
             bring_in(v30)
 
 
+def test_a_length_that_cannot_be_is_told(v21: Path, bring_in: Callable[..., Episode]) -> None:
+    index = v21 / "meta/episodes.jsonl"
+    index.write_text(index.read_text().replace('"length": 7', '"length": 7000000000000'))
+    with pytest.raises(DamagedError, match="7 rows where the index says 7000000000000"):
+        bring_in(v21)
+
+
 def test_numbers_that_do_not_fit_their_shape_are_told(v30: Path, bring_in: Callable[..., Episode]) -> None:
     edit(v30, lambda document: document["features"]["action"].update(shape=[4]))
     with pytest.raises(DamagedError, match=r"action has 21 numbers in 7 rows"):

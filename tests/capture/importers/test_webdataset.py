@@ -109,6 +109,15 @@ def test_members_that_are_broken_are_told(tmp_path: Path, members: list[tuple[st
     assert str(shard) in str(told.value) and "\n" not in str(told.value)
 
 
+def test_names_in_a_film_that_are_no_unicode_do_no_harm(tmp_path: Path, members: list[tuple[str, bytes]],
+                                                        bring_in: Callable[..., Episode]) -> None:
+    latin = members[0][1].replace(b"VideoHandler", b"K\xe9m\xe9raHandle")
+    assert latin != members[0][1]
+    shard = pack(tmp_path / "shard.tar", [(n, latin if n == "000000.mp4" else d) for n, d in members])
+    with bring_in(shard, 0).recording() as recording:
+        assert len(recording["head"]) == FRAMES
+
+
 def test_a_clip_of_another_length_than_its_rows_is_refused(tmp_path: Path, members: list[tuple[str, bytes]], film: Callable[..., bytes],
                                                            bring_in: Callable[..., Episode]) -> None:
     shard = pack(tmp_path / "shard.tar", [(n, film(FRAMES + 3) if n == "000000.mp4" else d) for n, d in members])
