@@ -12,6 +12,8 @@ DRIVERS: dict[str, str] = {
     "manus": "firsthand.capture.drivers.manus:open_manus",
     "pattern": "firsthand.capture.drivers.pattern:open_pattern",
     "quest": "firsthand.capture.drivers.quest:open_quest",
+    "rokoko": "firsthand.capture.drivers.rokoko:open_studio",
+    "rokoko-sdk": "firsthand.capture.drivers.rokoko:open_sdk",
     "synthetic": "firsthand.capture.drivers.synthetic:open_wearer",
 }
 """Name in a rig file -> ``"module:function"`` that returns the drivers of that device. One line a device.

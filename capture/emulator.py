@@ -18,6 +18,9 @@ EMULATORS: dict[str, str] = {
     "manus-bridge": "firsthand.capture.emulators.manus:bridged",
     "quest": "firsthand.capture.emulators.quest:messages",
     "quest-unstamped": "firsthand.capture.emulators.quest:unstamped",
+    "rokoko": "firsthand.capture.emulators.rokoko:studio",
+    "rokoko-plain": "firsthand.capture.emulators.rokoko:plain_studio",
+    "rokoko-sdk": "firsthand.capture.emulators.rokoko:solver",
 }
 """Name -> ``"module:function"`` of (`Emulation`) -> an iterator of (nanoseconds after the start, message). One line a device."""
 

@@ -49,7 +49,7 @@ class MessageDriver:
         """Messages that did not become a sample, by reason; what transport refused is among them."""
         self._since: Counter[str] = Counter()  # the same since the last sample
         self._source, self._begin, self._check, self._prefix = source, begin, check, prefix
-        self._read: Read = begin()
+        self._read: Read
         self._timeout_ns, self._most_hz = round(timeout_s * 1e9), most_hz
         self._counts = {spec.name: 0 for spec in self._numeric}
         self._raw_count = self._heard_ns = self._last_ns = 0

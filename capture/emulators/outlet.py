@@ -15,10 +15,15 @@ from firsthand.capture.transport import address
 BAUD = 115_200
 OUTLETS: dict[str, str] = {
     "tcp": "firsthand.capture.emulators.outlet_tcp:TcpLines",
+    "tcp-serve": "firsthand.capture.emulators.outlet_tcp:TcpServer",
     "zmq-pub": "firsthand.capture.emulators.outlet_zmq:Pub",
     "zmq-push": "firsthand.capture.emulators.outlet_zmq:Push",
 }
 """More kinds of places: kind -> ``"module:class"``, made with what stands behind ``kind://``."""
+
+
+class Greeting(bytes):
+    """A message that everybody who connects later gets as well, before others."""
 
 
 class Outlet(Protocol):
