@@ -46,10 +46,10 @@ def fit_clock(device_ns: npt.ArrayLike, host_ns: npt.ArrayLike, *, wrap_ns: int 
     return Clock(knots, offsets, float(middle), errors, float(high), first_row, free.first_knot, free.unwrap_ns, floors[fit_of_segment])
 
 
-def clock_of(kind: str, rows: npt.NDArray[np.void]) -> Clock:
+def clock_of(kind: str, rows: npt.NDArray[np.void], wrap_ns: int | None = None) -> Clock:
     """The clock of a stream from its index rows, at least one: fitted for ``device``, and none between ``media`` and the session."""
     if kind == "device":
-        return fit_clock(rows["device_ns"], rows["host_ns"])
+        return fit_clock(rows["device_ns"], rows["host_ns"], wrap_ns=wrap_ns)
     return Clock(rows["device_ns"][:1], np.zeros(1, np.int64), error_ns=np.zeros(1))
 
 

@@ -191,7 +191,7 @@ def _write(path: Path, source: h5py.File, streams: Mapping[str, _Stream], progre
         for name, stream in streams.items():
             group = file["streams"][name]
             if len(stream.rows):
-                clock_of(group.attrs.get("clock", "device"), stream.rows).write(group.create_group("clock"))
+                clock_of(group.attrs.get("clock", "device"), stream.rows, group.attrs.get("wrap_ns")).write(group.create_group("clock"))
         laid = places(file)
     total, done = sum(len(stream.rows) for stream in streams.values()), 0
 
