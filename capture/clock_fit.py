@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firsthand.capture.clock import NO_FLOOR, Clock, Nanoseconds
+from firsthand.capture.clock_batches import corners, through
 from firsthand.capture.clock_cuts import find_cuts, unwrap
 from firsthand.capture.envelope import MIN_BINS, line_under, lowest
 
@@ -15,6 +16,8 @@ WANDER_PER_S = 1.3e-7
 """How fast a clock's drift is taken to change where the fit does not show it: 5 ppm up and down in four minutes."""
 SUPPORT = 8
 """The envelope is known to the height of its eighth lowest bin: as many came nearly as fast as the fastest."""
+CORNER = 0.004
+"""How far a corner may be missed, as a share of a sample's period."""
 FEW_NS = 50e6
 """What is assumed of the transport where fewer than that arrived."""
 
@@ -76,6 +79,12 @@ def _fit(device: Nanoseconds, host: Nanoseconds) -> tuple[Nanoseconds, Nanosecon
         error = _support(d) if len(d) > SUPPORT else FEW_NS + float(d.max())
         return device[:1], np.array([base]), np.array([error + _phase(device, host) + _resolution(device)])
 
+    phase = _phase(device, host)
+    if phase and (found := corners(x_low, d_low, phase)):
+        at, low, errors = through(*found, span, WANDER_PER_S)
+        errors = np.minimum(errors + CORNER * phase, phase) + _support_near(x_low, d_low, *found) + _resolution(device)
+        return _knots(start + np.rint(at * 1e9).astype(np.int64), base + np.rint(low).astype(np.int64), errors)
+
     count = max(2, round(span / WINDOW_S) + 1)
     centres = np.linspace(0, span, count) if span > WINDOW_S else np.array([span / 2])
     windows = ((centre, *np.searchsorted(x_low, [centre - WINDOW_S, centre + WINDOW_S]).tolist()) for centre in centres.tolist())
@@ -88,14 +97,16 @@ def _fit(device: Nanoseconds, host: Nanoseconds) -> tuple[Nanoseconds, Nanosecon
         bend = np.maximum(bend, np.abs(np.gradient(slope * 1e-9, at)))
     reach = min(WINDOW_S, span / 2)
     support[[0, -1]] *= 2  # a line reaches its ends with arrivals on one side only
-    errors = support + bend * reach**2 / 2 * 1e9 + _phase(device, host) + _resolution(device)
+    errors = support + bend * reach**2 / 2 * 1e9 + phase + _resolution(device)
     low = slope * at + intercept
     if len(at) == 1:  # one line: put both knots on it, so that its slope reaches the ends
         at, low, errors = np.array([0.0, span]), intercept + slope * np.array([0.0, span]), np.repeat(errors, 2)
-    knots = start + np.rint(at * 1e9).astype(np.int64)
-    # Session time may stand still, but not go back, whatever the stamps were.
-    offsets = np.maximum.accumulate(knots + base + np.rint(low).astype(np.int64)) - knots
-    return knots, offsets, errors
+    return _knots(start + np.rint(at * 1e9).astype(np.int64), base + np.rint(low).astype(np.int64), errors)
+
+
+def _knots(knots: Nanoseconds, offsets: Nanoseconds, errors: Floats) -> tuple[Nanoseconds, Nanoseconds, Floats]:
+    """As they are, but that session time may stand still and not go back, whatever the stamps were."""
+    return knots, np.maximum.accumulate(knots + offsets) - knots, errors
 
 
 def _line(centre_s: float, x_s: Floats, delay_ns: Floats) -> tuple[float, float, float, float]:
@@ -108,6 +119,12 @@ def _support(heights_ns: Floats) -> float:
     """How well the fastest delivery is known where arrivals lie this high above the line, in ns."""
     k = min(SUPPORT, len(heights_ns) - 1)
     return float(np.partition(heights_ns, k)[k])
+
+
+def _support_near(x_s: Floats, low_ns: Floats, corner_x: Floats, corner_low: Floats) -> float:
+    """How well the corners of a staircase are known: as the eighth lowest delay is above each, on the worst of them."""
+    near = (np.sort(np.abs(low_ns[np.abs(x_s - x) < 2] - low))[: SUPPORT // 2] for x, low in zip(corner_x, corner_low, strict=True))
+    return float(max(part[-1] for part in near))
 
 
 def _phase(device: Nanoseconds, host: Nanoseconds) -> float:
