@@ -9,11 +9,12 @@ with what that found. Counted are
 * latencies: those found, within their residual of those injected (all against the camera's);
 * certificate: streams of the second take of which every sample, mapped, lies within the certificate's offset interval of its true time.
 
-A run is minutes of pictures and hand tracking: about 40 s of CPU each. DIR keeps what was recorded.
+A run is minutes of pictures and hand tracking: about 40 s of CPU each. DIR keeps the takes, to be used again.
 """
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -49,6 +50,9 @@ def wearer(seed: int, *, seconds: float, work: bool) -> Wearer:
 def record_take(seed: int, folder: Path, *, seconds: float, work: bool = False, latencies: Mapping[str, Latency] | None = None) -> Episode:
     """Record one take of a rig into `folder`, with its truth beside. Another way to record goes here."""
     who, episode = wearer(seed, seconds=seconds, work=work), Episode(folder)
+    if episode.truth_path.exists() and not work:  # of an earlier run
+        return episode
+    shutil.rmtree(folder, ignore_errors=True)
     record(who.drivers(), episode.recording_path, task=who.task.instruction, source="simulation", latencies=latencies)
     who.write_truth(episode.truth_path)
     return episode

@@ -108,7 +108,7 @@ def _still(motion: Motion, raw: Gridded) -> str:
     values = motion.values[seen]
     steps = np.diff(values, axis=0)
     near = np.diff(motion.t_ns[seen]) < 3e9 / motion.rate_hz
-    noise = np.sqrt(np.mean(steps[near] ** 2, 0) / 2)
+    noise = np.median(np.abs(steps[near]), axis=0) * 1.4826 / np.sqrt(2) if near.any() else np.zeros(values.shape[1])
     quick, known = without_slow(motion, raw)
     moves = np.std(quick[known], axis=0) > 1.25 * noise
     return "" if moves.any() else f"{motion.name} shows no movement above its own noise"

@@ -17,8 +17,12 @@ WIDTH_PX = 320
 """Pictures are made this small first: rotation needs no more."""
 CELL_PX, FEWEST = 20, 12
 """One feature in each cell of the picture, so that a hand full of edges does not outvote a plain table."""
-AGREE_PX = 0.5
+AGREE_PX = 0.7
 """How far a point of the background may lie from where the others say."""
+TRIALS, LEAST_SHARE = 200, 0.15
+"""Rotations tried for a picture, and the share of its features that must agree on one."""
+MOST_SKIPPED = 3
+"""So many pictures in which no background is found may lie between two that are compared."""
 ASSUMED_HFOV_DEG = 70.0
 """Of a camera that was not calibrated. Only the shape of the movement counts, not its size."""
 
@@ -63,22 +67,22 @@ def turned_by_pictures(stream: Stream, camera: CameraCalibration | None, progres
 
     t_ns, steps, known = stream.t_ns, np.zeros((max(len(stream) - 1, 0), 3)), np.ones(len(stream), np.bool_)
     before: npt.NDArray[np.uint8] | None = None
-    scale, optics = 1.0, camera
+    scale, optics, compared = 1.0, camera, 0
     for i, picture in enumerate(stream.images()):
         scale = WIDTH_PX / picture.shape[1]
         if optics is None or (optics.width_px, optics.height_px) != (picture.shape[1], picture.shape[0]):
             optics = CameraCalibration.from_hfov(picture.shape[1], picture.shape[0], ASSUMED_HFOV_DEG)
         grey = cv2.cvtColor(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
+        here = np.asarray(grey, np.uint8)
         if before is not None:
-            step = _turn(before, np.asarray(grey, np.uint8), optics, scale)
+            step = _turn(before, here, optics, scale)
             known[i] = step is not None
             if step is not None:
                 steps[i - 1] = step
-        before = np.asarray(grey, np.uint8)
+        if known[i] or i - compared > MOST_SKIPPED:
+            before, compared = here, i
         if progress:
             progress(i + 1, len(stream))
-    for i in np.flatnonzero(~known).tolist():  # goes on as before, so that what follows is not moved
-        steps[i - 1] = steps[i - 2] if i > 1 else 0
     return _summed(f"the pictures of {stream.spec.name}", t_ns, steps, known)
 
 
@@ -91,17 +95,34 @@ def _turn(before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8], optics: C
     ok = found.ravel() == 1
     if np.count_nonzero(ok) < FEWEST:
         return None
-    p, q = corners[ok], moved[ok]
-    _, inside = cv2.estimateAffinePartial2D(p, q, method=cv2.RANSAC, ransacReprojThreshold=AGREE_PX, maxIters=500)
-    keep = inside.ravel() == 1 if inside is not None else np.zeros(len(p), bool)
-    if np.count_nonzero(keep) < max(FEWEST, 0.25 * len(p)):
-        return None
-    rays = [_rays((points[keep].reshape(-1, 2).astype(np.float64) + 0.5) / scale - 0.5, optics) for points in (p, q)]
-    # Points that stay where they are turn the other way in the camera's axes (Kabsch).
-    u, _, vt = np.linalg.svd(rays[1].T @ rays[0])
-    u[:, 2] *= np.sign(np.linalg.det(u @ vt))
-    R = u @ vt  # takes rays before to rays after
-    return -np.array([R[2, 1] - R[1, 2], R[0, 2] - R[2, 0], R[1, 0] - R[0, 1]]) / 2  # small angles: sine and angle are one
+    rays = [_rays((points[ok].reshape(-1, 2).astype(np.float64) + 0.5) / scale - 0.5, optics) for points in (corners, moved)]
+    R = _background(*rays, near_rad=AGREE_PX / (optics.K[0, 0] * scale))
+    # Points that stay where they are turn the other way in the camera's axes. Small angles: sine and angle are one.
+    return None if R is None else -np.array([R[2, 1] - R[1, 2], R[0, 2] - R[2, 0], R[1, 0] - R[0, 1]]) / 2
+
+
+def _background(before: Floats, after: Floats, near_rad: float) -> Floats | None:
+    """The rotation (3, 3) that takes more unit rays (P, 3) to where they went than any other; None where too few agree on one.
+
+    Random sample consensus: what two rays tell, tried on all.
+    """
+    first, second = np.random.default_rng(0).integers(0, len(before), (2, TRIALS))
+    frames = []
+    for rays in (before, after):
+        across = np.cross(rays[first], rays[second])
+        across = across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
+        frames.append(np.stack([rays[first], across, np.cross(rays[first], across)], 2))
+    trials = frames[1] @ frames[0].transpose(0, 2, 1)  # (H, 3, 3)
+    off = np.linalg.norm(np.einsum("hij,pj->hpi", trials, before) - after, axis=2)
+    R = trials[int(np.argmax((off < near_rad).sum(1)))]
+    for _ in range(3):
+        agree = np.linalg.norm(before @ R.T - after, axis=1) < near_rad
+        if np.count_nonzero(agree) < max(FEWEST, LEAST_SHARE * len(before)):
+            return None
+        u, _, vt = np.linalg.svd(after[agree].T @ before[agree])  # Kabsch
+        u[:, 2] *= np.sign(np.linalg.det(u @ vt))
+        R = u @ vt
+    return np.asarray(R, np.float64)
 
 
 def _corners(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
