@@ -115,7 +115,8 @@ def main() -> int:
     found = [o for o in outcomes if np.isfinite(o.error_ms)]
     latencies = float(np.mean([abs(o.error_ms) <= o.residual_ms for o in found])) if found else 0.0
     certificate = float(np.mean([o.worst_ms <= o.interval_ms for o in found])) if found else 0.0
-    print(f"\n{'stream':<14}{'found':>10}{'|error| ms, median / worst':>30}{'residual ms, median':>24}{'in residual':>14}{'in certificate':>16}")
+    heads = ("found", "|error| ms, median / worst", "residual ms, median", "in residual", "in certificate")
+    print(f"\n{'stream':<14}" + "".join(f"{head:>{width}}" for head, width in zip(heads, (10, 30, 24, 14, 16), strict=True)))
     per_stream: dict[str, dict[str, float]] = {}
     for name in STREAMS[1:]:
         mine = [o for o in found if o.stream == name]

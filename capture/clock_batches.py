@@ -31,7 +31,9 @@ def corners(x_s: Floats, low_ns: Floats, period_ns: float) -> tuple[Floats, Floa
     level = np.median(windows, axis=1)  # of bins i to i + SIDE
     jump = level[SIDE:] - level[:-SIDE]  # at bin i + SIDE
     high = np.abs(np.abs(jump) / period_ns - 1) < 0.4
-    at_x, at_low, signs = [], [], []
+    at_x: list[float] = []
+    at_low: list[float] = []
+    signs: list[float] = []
     for run in np.split(np.flatnonzero(high), np.flatnonzero(np.diff(np.flatnonzero(high)) > 1) + 1):
         if len(run) == 0:
             continue
@@ -50,8 +52,8 @@ def corners(x_s: Floats, low_ns: Floats, period_ns: float) -> tuple[Floats, Floa
     if len(at_x) < LEAST_CORNERS or abs(sum(signs)) != len(signs):
         return None
     x, low = np.array(at_x), np.array(at_low)
-    apart, slope = np.diff(x), np.diff(low) / np.diff(x)
-    if np.any(np.abs(slope) > MAX_DRIFT * 1e9) or np.any(np.abs(apart / np.median(apart) - 1) > 0.5):
+    apart = np.diff(x)
+    if np.any(np.abs(np.diff(low) / apart) > MAX_DRIFT * 1e9) or np.any(np.abs(apart / np.median(apart) - 1) > 0.5):
         return None
     return x, low
 

@@ -95,8 +95,8 @@ def _turn(before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8], optics: C
     ok = found.ravel() == 1
     if np.count_nonzero(ok) < FEWEST:
         return None
-    rays = [_rays((points[ok].reshape(-1, 2).astype(np.float64) + 0.5) / scale - 0.5, optics) for points in (corners, moved)]
-    R = _background(*rays, near_rad=AGREE_PX / (optics.K[0, 0] * scale))
+    p, q = (_rays((points[ok].reshape(-1, 2).astype(np.float64) + 0.5) / scale - 0.5, optics) for points in (corners, moved))
+    R = _background(p, q, AGREE_PX / (float(optics.K[0, 0]) * scale))
     # Points that stay where they are turn the other way in the camera's axes. Small angles: sine and angle are one.
     return None if R is None else -np.array([R[2, 1] - R[1, 2], R[0, 2] - R[2, 0], R[1, 0] - R[0, 1]]) / 2
 

@@ -16,7 +16,7 @@ CHANNELS = tuple(f"{JOINTS[joint]} {axis}" for axis in ("across", "along") for j
 
 
 def hand_motion(hands: Hands, side: Side) -> Motion:
-    """Where the finger joints are in the picture, on a palm held still: shape (N, 30), columns `CHANNELS`, in palms.
+    """Where the finger joints are in the picture, on a palm held still: shape (N, 32), columns `CHANNELS`, in palms.
 
     A tracker knows joints far better in the picture than in depth, and a lag wants no angles, only what moves with them. From the frames
     in which it saw the hand; nothing interpolated counts.
@@ -34,7 +34,7 @@ def hand_motion(hands: Hands, side: Side) -> Motion:
 def on_still_palm(points: Complexes) -> Complexes:
     """Points of a picture as complex numbers (N, 21), moved, turned and scaled so that wrist and knuckles lie as they do on average.
 
-    The joints that then still move, shape (N, 15).
+    The joints that then still move, shape (N, 16).
     """
     if len(points) == 0:
         return points[:, _MOVING]
