@@ -86,8 +86,8 @@ def find_lag(a: Motion, b: Motion, *, pairing: Pairing = "channels") -> Lag:
     problem = _doubt(a, b, float(lags[at]), correlation, confidence, float(lags[int(np.argmax(rival))]), float(rival.max()))
     tau, width, strength = FineLag(sparse, y_raw, x, chosen, pairing).solve(float(lags[at]))
     if not problem and not (width <= WIDEST_S):
-        problem = (f"{a.name} and {b.name} agree, but so unevenly that the lag is only known to ±{width * 1e3:.0f} ms; "
-                   "move more, and more irregularly")
+        known = f"only known to ±{width * 1e3:.0f} ms" if np.isfinite(width) else "not known"
+        problem = f"{a.name} and {b.name} agree, but so unevenly that the lag is {known}; move more, and more irregularly"
     if not np.isfinite(tau):
         problem = problem or f"{a.name} and {b.name} do not show the same movement"
         return Lag(None, None, correlation, confidence, problem, curve_s, shown)

@@ -8,8 +8,8 @@ from firsthand.capture.motion import Floats, Gridded, Motion, without_slow
 
 FINE_S, FINE_STEP_S = 0.06, 0.002
 """The lags that are looked at closely, around the guess."""
-BLOCK_S = 1.5
-"""The interval comes from leaving out one block of this length after another."""
+BLOCK_S, BLOCKS = 1.5, 12
+"""The interval comes from leaving out one block of this length after another; shorter ones where there would be fewer than that."""
 OUTLIER = 4.0
 """A sample this many sigmas off is a mistake of the tracker."""
 T_975 = ((8, 2.36), (10, 2.26), (12, 2.20), (15, 2.14), (20, 2.09), (30, 2.05), (60, 2.00))
@@ -27,7 +27,8 @@ class FineLag:
         self._x = x if pairing == "rotation" else Gridded(x.start_ns, x.values[:, chosen[self._used]], x.known)
         self._y = y[:, self._used]
         self._weight = np.repeat(known[:, None].astype(np.float64), len(self._used), 1)
-        self._block = (self._at * 1e-9 / BLOCK_S).astype(np.int64)
+        span_s = float(np.ptp(self._at[known])) * 1e-9 if known.any() else BLOCK_S
+        self._block = (self._at * 1e-9 / min(BLOCK_S, max(span_s, 1.0) / BLOCKS)).astype(np.int64)
         self._channels = len(chosen)
 
     def solve(self, around_s: float) -> tuple[float, float, Floats]:
