@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -124,37 +124,52 @@ def show_json(document: Any) -> None:
 
 
 @app.command("import")
-def import_(sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Video files.")],
+def import_(sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Files, folders, or quoted patterns.")],
             into: Annotated[Path, typer.Option("--into", help="The library; made if it is not there.")],
+            importer: Annotated[str | None, typer.Option("--as", help="The importer to use, instead of recognising each source.")] = None,
             task: Annotated[str, typer.Option(help="What the person was doing, as an imperative.")] = "",
             wearer: Annotated[str, typer.Option(help="A pseudonym for the person.")] = "w00",
             hfov_deg: Annotated[float | None, typer.Option(min=10, max=170, help="The camera's horizontal field of view.")] = None,
+            keep_gps: Annotated[bool, typer.Option("--keep-gps", help="Keep where it was recorded.")] = False,
+            keep_eyes: Annotated[bool, typer.Option("--keep-eyes", help="Keep pictures of the eyes, and the gaze.")] = False,
+            workers: Annotated[int | None, typer.Option(min=1, help="Processes at once; one a core if not given, at most 8.")] = None,
+            timeout: Annotated[float, typer.Option(min=1, help="Seconds without progress after which a take is given up.")] = 600.0,
+            retry: Annotated[bool, typer.Option("--retry", help="Try again what is in quarantine.")] = False,
             as_json: AsJson = False) -> None:
-    """Bring existing video files into a library: their own packets and times, nothing re-encoded."""
-    from firsthand.capture.importer import import_file
+    """Bring what others recorded into a library: their own packets and times, nothing re-encoded."""
+    from firsthand.capture.import_many import import_many
+    from firsthand.capture.intake import Asked
 
-    done: list[dict[str, Any]] = []
-    faults: list[str] = []
+    asked = Asked(task, hfov_deg, keep_gps, keep_eyes)
     with bars() as bar:
-        for source in sources:
-            try:
-                progress = partial(bar, f"import {source.name}")
-                episode, new = import_file(source, into, task=task, wearer=wearer, hfov_deg=hfov_deg, progress=progress)
-            except FirsthandError as error:
-                faults.append(str(error))
-                continue
-            with episode.recording() as recording:
-                done.append({"source": str(source), "episode": episode.id, "path": str(episode.path), "new": new,
-                             "frames": len(recording.camera()), "duration_s": round(recording.duration_s, 3)})
+        report = import_many(sources, into, asked, wearer=wearer, importer=importer, workers=workers, silent_s=timeout, retry=retry,
+                             progress=partial(bar, "import"))
+    done: list[dict[str, Any]] = []
+    for item in report.imported:
+        with item.episode.recording() as recording:
+            cameras = recording.role("camera")
+            done.append({"source": str(item.source), "importer": item.importer, "take": item.take, "episode": item.episode.id,
+                         "path": str(item.episode.path), "new": item.new, "frames": len(recording.camera()) if cameras else 0,
+                         "duration_s": round(recording.duration_s, 3)})
     if as_json:
-        show_json({"imported": done, "faults": faults})
+        show_json({"imported": done, "faults": [fault.reason for fault in report.faults],
+                   "quarantined": [str(fault.source) for fault in report.faults if fault.quarantined],
+                   "passed_over": list(map(str, report.passed_over))})
     else:
-        for item in done:
-            counted = f"{item['frames']} frame{'s' * (item['frames'] != 1)}, {item['duration_s']} s"
-            what = counted if item["new"] else "was in the library already"
-            out.print(f"{item['episode']}  {_plain(Path(item['source']).name)}: {what}", highlight=False, soft_wrap=True)
-    if faults:
-        fail(*faults)
+        for entry in done:
+            counted = f"{entry['frames']} frame{'s' * (entry['frames'] != 1)}, {entry['duration_s']} s"
+            what = counted if entry["new"] else "was in the library already"
+            name = Path(entry["source"]).name
+            name += f" {entry['take']}" * (entry["take"] not in (name, Path(name).stem))
+            out.print(f"{entry['episode']}  {_plain(name)}: {what}", highlight=False, soft_wrap=True)
+        if report.passed_over:
+            shown = ", ".join(path.name for path in report.passed_over[:3]) + ", ..." * (len(report.passed_over) > 3)
+            out.print(f"[dim]passed over:[/] {len(report.passed_over)} of no kind firsthand imports ({_plain(shown)})",
+                      highlight=False, soft_wrap=True)
+    if report.faults:
+        held = sum(fault.quarantined for fault in report.faults)
+        fail(*(fault.reason for fault in report.faults),
+             *[f"{held} in quarantine ({into / '.quarantine.json'}); '--retry' tries again what did not change"] * (held > 0))
 
 
 @app.command()
@@ -294,13 +309,99 @@ def _info_table(item: dict[str, Any]) -> Table:
 
 
 @app.command()
+def record(library: Annotated[Path, typer.Argument(metavar="LIBRARY", help="Where takes go; made if it is not there.")],
+           rig: Annotated[Path, typer.Option("--rig", help="The rig file: which devices are worn.")],
+           task: Annotated[list[str] | None, typer.Option("--task", help="What will be done, as an imperative; repeat for more.")] = None,
+           tasks: Annotated[Path | None, typer.Option("--tasks", help="A text file of tasks, one a line.")] = None,
+           episodes: Annotated[int | None, typer.Option(min=1, help="Takes of each task; as many as you like if not given.")] = None,
+           duration: Annotated[float | None, typer.Option(min=0.5, help="Seconds after which a take ends by itself.")] = None,
+           countdown: Annotated[float | None, typer.Option(min=0, max=60, help="Seconds before a take begins; 3, with --auto 0.")] = None,
+           auto: Annotated[bool, typer.Option("--auto", help="Takes begin by themselves, and the recorder ends after the last.")] = False,
+           wearer: Annotated[str, typer.Option(help="A pseudonym for the person.")] = "w00",
+           consent: Annotated[Path | None, typer.Option(help="A JSON file that says what the person agreed to.")] = None,
+           resume: Annotated[bool, typer.Option("--resume", help="Go on in the last session of this rig and wearer.")] = False,
+           pedal: Annotated[str | None, typer.Option(help="A foot pedal: its path, or part of its name.")] = None,
+           clap: Annotated[bool, typer.Option("--clap", help="Two claps start and stop.")] = False,
+           remote: Annotated[str | None, typer.Option(help="Listen for commands at HOST:PORT.")] = None,
+           token: Annotated[str | None, typer.Option(envvar="FIRSTHAND_TOKEN", help="What a remote must say first.")] = None,
+           sound: Annotated[bool, typer.Option("--sound/--no-sound", help="Play a sound for what happens.")] = True,
+           voice: Annotated[bool, typer.Option("--voice", help="Speak tasks and warnings.")] = False,
+           coach: Annotated[bool, typer.Option("--coach/--no-coach", help="Warn of hands out of view, blur and the like.")] = True,
+           as_json: Annotated[bool, typer.Option("--json", help="One JSON line for each event, in place of the screen.")] = False) -> None:
+    """Record takes with a rig, by keyboard, pedal, claps or remote; exit 1 when a device or the disk failed."""
+    from firsthand.capture.console.options import RecordOptions
+    from firsthand.capture.console.record import record as run
+
+    faults = run(RecordOptions(library, rig, tuple(task or ()), tasks, episodes, duration, countdown, auto, wearer, consent, resume, remote,
+                               token, pedal, clap, sound, voice, coach, as_json))
+    if faults:
+        fail(*faults)
+
+
+@app.command()
+def monitor(library: LibraryPath,
+            picture: Annotated[Path | None, typer.Option(metavar="OUT.jpg", help="Write the newest picture there, and end.")] = None,
+            as_json: AsJson = False) -> None:
+    """Show the screen of the recorder that runs in a library, from a second terminal; it only looks."""
+    from firsthand.capture.console import monitor as run
+
+    if picture is not None:
+        run.picture(library, picture)
+    if as_json:
+        show_json(run.report(library))
+    elif picture is None:
+        run.show(library, out)
+
+
+@app.command()
+def doctor(library: Annotated[Path, typer.Argument(metavar="LIBRARY", help="Where takes will go; it need not be there yet.")],
+           rig: Annotated[Path | None, typer.Option("--rig", help="A rig file: its devices are tried too.")] = None,
+           seconds: Annotated[float, typer.Option(min=2, max=600, help="How long the rig is tried.")] = 10.0,
+           as_json: AsJson = False) -> None:
+    """Look at this machine, its disk and the rig before a day of collecting; exit 1 when something must be put right first."""
+    from firsthand.capture.doctor.examine import examine
+    from firsthand.capture.doctor.finding import conclusion, worst
+    from firsthand.capture.doctor.table import show
+    from firsthand.capture.rig import load_rig
+
+    with bars() as bar:
+        findings = list(examine(library, load_rig(rig) if rig else None, seconds=seconds, progress=bar))
+    if as_json:
+        show_json({"verdict": worst(findings), "conclusion": conclusion(findings, tried=rig is not None),
+                   "findings": [finding.to_json() for finding in findings]})
+    else:
+        show(findings, out, tried=rig is not None)
+    if worst(findings) == "bad":
+        raise typer.Exit(1)
+
+
+@app.command()
+def devices(as_json: AsJson = False) -> None:
+    """Show what can be recorded from here: the drivers, and the hardware that is connected."""
+    from firsthand.capture.doctor.devices import drivers, hardware
+
+    usable, connected = drivers(), hardware()
+    if as_json:
+        show_json({"drivers": [one.to_json() for one in usable], "hardware": [one.to_json() for one in connected]})
+        return
+    table = Table("driver", "", box=SIMPLE_HEAD)
+    for one in usable:
+        table.add_row(_plain(one.name), f"[yellow]{_plain(one.reason)}[/]" if one.reason else "[green]ready[/]")
+    out.print(table)
+    table = Table("connected", "", "at", "", box=SIMPLE_HEAD)
+    for found in connected:
+        table.add_row(*(_plain(text) for text in (found.kind, found.name, found.at, found.note)))
+    out.print(table if connected else "no camera or serial port is connected, as far as this system tells", highlight=False)
+
+
+@app.command()
 def recover(path: Annotated[Path, typer.Argument(metavar="PATH", help="A .part file, or a folder with interrupted takes.")],
             as_json: AsJson = False) -> None:
     """Finish recordings that were interrupted; says what was saved and what was lost."""
-    from firsthand.capture.recover import recover as run
+    from firsthand.capture.rescue import rescue
 
     with bars() as bar:
-        takes = run(path, progress=partial(bar, "recover"))
+        takes = rescue(path, progress=partial(bar, "recover"))
     if as_json:
         show_json([{**asdict(take), "path": str(take.path)} for take in takes])
     elif not takes:
@@ -382,6 +483,32 @@ def demo(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to
         show(result, out)
     if result.faults:
         fail(*result.faults)
+
+
+@app.command()
+def emulate(name: Annotated[str, typer.Argument(metavar="NAME", help="Which device: glove or imu.")],
+            to: Annotated[str, typer.Option("--to", help="udp://ADDRESS:PORT, serial:PORT, or pty:PATH for a new serial line.")],
+            side: Annotated[Literal["left", "right"], typer.Option(help="Which hand, for a glove.")] = "right",
+            seed: Annotated[int, typer.Option(min=0, help="Another seed, another wearer.")] = 0,
+            rate: Annotated[float | None, typer.Option(help="Messages a second; the device's own rate if not given.")] = None,
+            seconds: Annotated[float | None, typer.Option(help="How long; for ever if not given.")] = None,
+            drop: Annotated[float, typer.Option(help="Share of the messages that get lost.")] = 0.0) -> None:
+    """Send what a device sends, in real time, from the synthetic wearer's motion. Ctrl-C unplugs it; a new start plugs it in again."""
+    from firsthand.capture.emulator import Emulation
+    from firsthand.capture.emulator import emulate as run
+
+    counted = 0
+
+    def count(sent: int) -> None:
+        nonlocal counted
+        counted = sent
+
+    def opened(where: str) -> None:
+        err.print(_plain(f"{name} sends to {where}; Ctrl-C unplugs it"), highlight=False, soft_wrap=True)
+
+    with suppress(KeyboardInterrupt):
+        run(name, to, Emulation(side, seed, rate, seconds, drop), opened=opened, sent=count)
+    out.print(f"{_plain(name)}: {counted} messages sent", highlight=False, soft_wrap=True)
 
 
 @models.command()

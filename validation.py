@@ -41,7 +41,7 @@ def _check_episode(episode: Episode, progress: Callable[[str, int, int], None]) 
             lengths[path.name] = count(path)
         except FirsthandError as error:
             faults.append(str(error))
-    if not faults:
+    if lengths and not faults:
         with episode.recording() as recording:
             frames = len(recording.camera())
         faults += [f"{name} is about {n} frames, the camera recorded {frames}; make it again" for name, n in lengths.items()

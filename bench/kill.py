@@ -216,7 +216,10 @@ class Log:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        pwrite, fdatasync = os.pwrite, os.fdatasync
+        pwrite, pwritev, fdatasync = os.pwrite, os.pwritev, os.fdatasync
+
+        def logged_pwritev(fd: int, pieces: list[Any], at: int) -> int:
+            return logged_pwrite(fd, b"".join(pieces), at)
 
         def logged_pwrite(fd: int, data: Any, at: int) -> int:
             path = os.readlink(f"/proc/self/fd/{fd}")
@@ -231,11 +234,11 @@ class Log:
             fdatasync(fd)
             self.entries.append(("sync", os.readlink(f"/proc/self/fd/{fd}"), 0, None))
 
-        os.pwrite, os.fdatasync = logged_pwrite, logged_fdatasync
+        os.pwrite, os.pwritev, os.fdatasync = logged_pwrite, logged_pwritev, logged_fdatasync
         try:
             yield
         finally:
-            os.pwrite, os.fdatasync = pwrite, fdatasync
+            os.pwrite, os.pwritev, os.fdatasync = pwrite, pwritev, fdatasync
 
 
 def after_a_cut(log: Log, position: int, folder: Path, rng: random.Random) -> dict[str, int]:
@@ -309,7 +312,7 @@ def stopped_at(call: int, folder: Path, storage: str) -> bool:
             writer.append(s)
         writer.sync()
         left = call
-        names = ("pwrite", "fsync", "fdatasync", "replace", "unlink", "copy_file_range", "open")
+        names = ("pwrite", "pwritev", "fsync", "fdatasync", "replace", "unlink", "copy_file_range", "open")
 
         def dying(function: Callable[..., Any]) -> Callable[..., Any]:
             def run(*arguments: Any, **options: Any) -> Any:

@@ -16,6 +16,8 @@ VERDICTS: tuple[Verdict, ...] = ("sound", "degraded", "unusable")
 """From best to worst."""
 GROUP = "certificate"
 """Where it lies in ``recording.h5``."""
+SLOW = 3
+"""Intervals without a sample that are no pause, however long they last: a thermometer speaks once a second."""
 LIMITS: Mapping[str, tuple[float, float]] = {
     "missing": (0.05, 0.2), "longest_gap_s": (0.5, 5.0), "offset_ms": (10.0, 50.0), "drift_ppm": (100.0, 190.0),
     "rate": (0.05, float("inf")), "jitter": (0.5, float("inf")),
@@ -116,10 +118,12 @@ def certify(recording: Recording) -> EpisodeTiming:
 
 
 def store_certificate(path: Path) -> EpisodeTiming:
-    """Judge a finished ``recording.h5`` that nobody has open yet, and put the certificate into it."""
+    """Judge a recording that nobody has open yet, and put the certificate into it, in place of the one it had."""
     with Recording(path) as recording:
         timing = certify(recording)
     with h5py.File(path, "r+", libver=("v110", "v110")) as file:
+        if GROUP in file:
+            del file[GROUP]
         timing.write(file.create_group(GROUP))
     return timing
 
@@ -172,7 +176,8 @@ def _judge(c: TimingCertificate, stream: Stream) -> list[tuple[int, str]]:
         found.append((1, f"{back} samples are older than the one before: the network let others overtake them"))
     share = c.missing / (c.samples + c.missing)
     over("missing", share, f"{c.missing} of {c.samples + c.missing} samples are missing ({share:.1%})")
-    over("longest_gap_s", c.longest_gap_s, f"{c.longest_gap_s or 0:.2f} s passed without a sample")
+    pause_s = c.longest_gap_s if c.longest_gap_s and c.longest_gap_s > SLOW * float(np.median(np.diff(t_ns))) * 1e-9 else None
+    over("longest_gap_s", pause_s, f"{c.longest_gap_s or 0:.2f} s passed without a sample")
     if stream.spec.clock != "device":
         return found  # presentation times: their own rate, nothing of clocks or transport
     if np.array_equal(stream.device_ns, stream.host_ns):

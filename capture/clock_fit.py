@@ -1,5 +1,8 @@
 """Estimating a device's clock from one-way stamps, after the recording: the lower envelope of the delays."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +23,11 @@ CORNER = 0.004
 """How far a corner may be missed, as a share of a sample's period."""
 FEW_NS = 50e6
 """What is assumed of the transport where fewer than that arrived."""
+SPOTS = 64
+"""So many times a very long recording is looked into, for how high arrivals lie above the mapping."""
+
+Stamps = Callable[[int, int], tuple[Nanoseconds, Nanoseconds]]
+"""Device and host stamps of the rows from the first up to the second."""
 
 
 def fit_clock(device_ns: npt.ArrayLike, host_ns: npt.ArrayLike, *, wrap_ns: int | None = None) -> Clock:
@@ -31,22 +39,36 @@ def fit_clock(device_ns: npt.ArrayLike, host_ns: npt.ArrayLike, *, wrap_ns: int 
     raw, host = np.asarray(device_ns, np.int64), np.asarray(host_ns, np.int64)
     if len(raw) == 0 or raw.shape != host.shape:
         raise ValueError(f"a clock is fitted to as many arrivals as stamps, at least one; got {raw.shape} stamps, {host.shape} arrivals")
+    return fit_arrivals(np.arange(len(raw)), raw, host, lambda first, past: (raw[first:past], host[first:past]), len(raw), wrap_ns)
+
+
+def fit_arrivals(rows: Nanoseconds, raw: Nanoseconds, host: Nanoseconds, stamps: Stamps, every: int, wrap_ns: int | None = None) -> Clock:
+    """The clock of a stream from some of its arrivals, given with their rows; those that come soonest and those at breaks among them.
+
+    Shapes (N,). `stamps(first, past)` gives those of all rows in between; it is asked for no more than `every` at a time.
+    """
     added = unwrap(raw, host, wrap_ns)
     device = raw + added
     cuts = find_cuts(device, host)
-    fits = [_fit(device[a:b], host[a:b]) for a, b in zip(cuts, [*cuts[1:], len(device)], strict=True)]
+    ends = [*cuts[1:], len(device)]
+    grains = (_grain(*stamps(int(rows[a]), min(int(rows[b - 1]) + 1, int(rows[a]) + every))) for a, b in zip(cuts, ends, strict=True))
+    fits = [_fit(device[a:b], host[a:b], grain) for a, b, grain in zip(cuts, ends, grains, strict=True)]
     knots, offsets, errors = (np.concatenate(part) for part in zip(*fits, strict=True))
     knot_of_fit = np.cumsum([0] + [len(fit[0]) for fit in fits[:-1]])
 
-    first_row = np.union1d(cuts, np.flatnonzero(np.diff(added)) + 1)
-    fit_of_segment = np.searchsorted(cuts, first_row, side="right") - 1
-    free = Clock(knots, offsets, error_ns=errors, first_row=first_row, first_knot=knot_of_fit[fit_of_segment], unwrap_ns=added[first_row],
+    starts = np.union1d(cuts, np.flatnonzero(np.diff(added)) + 1)
+    fit_of_segment = np.searchsorted(cuts, starts, side="right") - 1
+    first_row, first_knot, unwrap_ns = rows[starts], knot_of_fit[fit_of_segment], added[starts]
+    free = Clock(knots, offsets, error_ns=errors, first_row=first_row, first_knot=first_knot, unwrap_ns=unwrap_ns,
                  not_before_ns=np.full(len(first_row), NO_FLOOR))
-    t_ns = free.to_session(raw, np.arange(len(raw)))
-    floors = _floors(t_ns, host, cuts)
-    above = host - np.maximum(t_ns, np.repeat(floors, np.diff([*cuts, len(host)])))
-    middle, high = np.quantile(above, [0.5, 0.99])
-    return Clock(knots, offsets, float(middle), errors, float(high), first_row, free.first_knot, free.unwrap_ns, floors[fit_of_segment])
+    floors = _floors(free.to_session(raw, rows), host, cuts)[fit_of_segment]
+    clock = Clock(knots, offsets, 0.0, errors, 0.0, first_row, first_knot, unwrap_ns, floors)
+    above = []
+    for first in range(0, int(rows[-1]) + 1, max(every, (int(rows[-1]) + 1) // SPOTS)):  # all of them, or spots along the recording
+        device_ns, host_ns = stamps(first, min(first + every, int(rows[-1]) + 1))
+        above.append(host_ns - clock.to_session(device_ns, np.arange(first, first + len(device_ns))))
+    middle, high = np.quantile(np.concatenate(above), [0.5, 0.99])
+    return replace(clock, residual_ns=float(middle), residual_p99_ns=float(high))
 
 
 def clock_of(kind: str, rows: npt.NDArray[np.void], wrap_ns: int | None = None) -> Clock:
@@ -66,10 +88,11 @@ def _floors(t_ns: Nanoseconds, host_ns: Nanoseconds, cuts: Nanoseconds) -> Nanos
     return floors
 
 
-def _fit(device: Nanoseconds, host: Nanoseconds) -> tuple[Nanoseconds, Nanoseconds, Floats]:
+def _fit(device: Nanoseconds, host: Nanoseconds, grain: tuple[float, float]) -> tuple[Nanoseconds, Nanoseconds, Floats]:
     """Knots, offsets and half intervals of one run of the counter, shapes (K,)."""
     if len(device) == 1:  # stamps that jump to and fro make as many runs as samples: keep that quick
         return device, host - device, np.array([FEW_NS])
+    phase, resolution = grain
     delay, start = host - device, int(device.min())
     base = int(delay.min())
     x, d = (device - start).astype(np.float64) * 1e-9, (delay - base).astype(np.float64)
@@ -77,12 +100,11 @@ def _fit(device: Nanoseconds, host: Nanoseconds) -> tuple[Nanoseconds, Nanosecon
     span = float(x.max())
     if len(x_low) < MIN_BINS:
         error = _support(d) if len(d) > SUPPORT else FEW_NS + float(d.max())
-        return device[:1], np.array([base]), np.array([error + _phase(device, host) + _resolution(device)])
+        return device[:1], np.array([base]), np.array([error + phase + resolution])
 
-    phase = _phase(device, host)
     if phase and (found := corners(x_low, d_low, phase)):
         at, low, errors = through(*found, span, WANDER_PER_S)
-        errors = np.minimum(errors + CORNER * phase, phase) + _support_near(x_low, d_low, *found) + _resolution(device)
+        errors = np.minimum(errors + CORNER * phase, phase) + _support_near(x_low, d_low, *found) + resolution
         return _knots(start + np.rint(at * 1e9).astype(np.int64), base + np.rint(low).astype(np.int64), errors)
 
     count = max(2, round(span / WINDOW_S) + 1)
@@ -97,7 +119,7 @@ def _fit(device: Nanoseconds, host: Nanoseconds) -> tuple[Nanoseconds, Nanosecon
         bend = np.maximum(bend, np.abs(np.gradient(slope * 1e-9, at)))
     reach = min(WINDOW_S, span / 2)
     support[[0, -1]] *= 2  # a line reaches its ends with arrivals on one side only
-    errors = support + bend * reach**2 / 2 * 1e9 + phase + _resolution(device)
+    errors = support + bend * reach**2 / 2 * 1e9 + phase + resolution
     low = slope * at + intercept
     if len(at) == 1:  # one line: put both knots on it, so that its slope reaches the ends
         at, low, errors = np.array([0.0, span]), intercept + slope * np.array([0.0, span]), np.repeat(errors, 2)
@@ -127,6 +149,11 @@ def _support_near(x_s: Floats, low_ns: Floats, corner_x: Floats, corner_low: Flo
     return float(max(part[-1] for part in near))
 
 
+def _grain(device: Nanoseconds, host: Nanoseconds) -> tuple[float, float]:
+    """What neither more samples nor a better fit would tell, in ns: a batch's phase, and the resolution of the stamps."""
+    return (_phase(device, host), _resolution(device)) if len(device) > 1 else (0.0, 0.0)
+
+
 def _phase(device: Nanoseconds, host: Nanoseconds) -> float:
     """What batches leave unknown, in ns: the age of the newest sample of a batch can be anything up to a sample's period."""
     if len(device) < MIN_BINS:
@@ -138,5 +165,6 @@ def _phase(device: Nanoseconds, host: Nanoseconds) -> float:
 def _resolution(device: Nanoseconds) -> float:
     """What coarse stamps leave unknown, in ns: the largest tick that all steps are multiples of. 0 where that is the period itself."""
     steps = np.diff(device)
+    steps = steps[steps >= 0]  # where a counter wraps, it says nothing of ticks
     tick = int(np.gcd.reduce(steps)) if len(steps) else 0
     return float(tick) if tick and tick < np.median(steps) else 0.0

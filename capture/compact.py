@@ -1,30 +1,34 @@
-"""From the files of a take to one ``recording.h5``: the end of every recording, and of every interrupted one."""
+"""From the files of a take to one ``recording.h5``: the end of every recording, and of every interrupted one.
+
+Everything goes through a block of rows at a time: a take of a day needs no more memory than one of a minute.
+"""
 
 import errno
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from zlib import crc32
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
-from firsthand.capture.clock_fit import clock_of
+from firsthand.capture.certificate import store_certificate
+from firsthand.capture.clock_rows import clock_of_rows
 from firsthand.capture.disk import copy_range, write_all
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.files import sync_path
-from firsthand.capture.gap_ledger import untold_gaps
+from firsthand.capture.gap_ledger import Untold
 from firsthand.capture.journal import read_description, read_journal
-from firsthand.capture.layout import ENCODED_ROW, GAPS, checksum, rows_of
-from firsthand.capture.scan import Rows, Share, check, scan
+from firsthand.capture.layout import ENCODED_ROW, GAPS, checksum, crc32
+from firsthand.capture.scan import Chunk, Rows, scan
 from firsthand.capture.segment import Place, Room, create, places
 
 Progress = Callable[[int, int], None]
+METADATA_BYTES = 1 << 20
+"""Room that is made sure of before HDF5 adds clocks and certificate: on a full disk it would not come back with an error, but crash."""
 
 
 @dataclass(frozen=True)
@@ -43,37 +47,32 @@ class Recovered:
     """Why nothing could be done; the take's files are as they were."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Stream:
-    """A stream as it will be: index rows in order, and where the bytes of its heap or values come from."""
+@dataclass
+class _Total:
+    """What counts of one stream."""
 
-    rows: Rows
-    pieces: list[tuple[int, int, int] | bytes]
-    """In order: (descriptor, first byte, bytes) of a file of the take, or bytes."""
-    lost: int
-
-    @property
-    def data_bytes(self) -> int:
-        """Of the heap or the values."""
-        return sum(len(piece) if isinstance(piece, bytes) else piece[2] for piece in self.pieces)
+    untold: Untold
+    rows: int = 0
+    data_bytes: int = 0
+    lost: int = 0
+    last_sequence: int = -1
 
 
 def compact(files: Sequence[Path], target: Path, temporary: Path, *, counts: Mapping[str, int] | None = None,
             progress: Progress | None = None) -> Recovered:
-    """Copy what counts of a take's files, in exact sizes and with clocks, to `target`; the files themselves are left.
+    """Copy what counts of a take's files, in exact sizes, with clocks and certificate, to `target`; the files themselves are left.
 
     `counts`: the samples by stream, from a recorder that ends in good order; its rows are then not checked before the copy.
     Every row is checked in the copy. Raises `FirsthandError` when the copy cannot be made; nothing then has changed.
     """
     try:
         with ExitStack() as opened:
-            source, shares = _open(files, opened, trust=counts is not None)
-            streams = {name: _kept(found) for name, found in shares.items()}
-            added = _add_gaps(streams, shares)
+            take = _Take(files, opened, trust=counts is not None)
+            totals, gaps = take.totals()
             # One more than was counted is a sample that Ctrl-C came upon.
-            if counts is not None and any(len(streams[name].rows) < count for name, count in counts.items()):
+            if counts is not None and any(totals[name].rows < count for name, count in counts.items()):
                 raise FirsthandError(f"{files[0]} does not hold the samples that were written to it; is something else writing there?")
-            _write(temporary, source, streams, progress)
+            _write(temporary, take, totals, gaps, progress)
             os.replace(temporary, target)
             sync_path(target.parent)
     except OSError as error:
@@ -83,8 +82,8 @@ def compact(files: Sequence[Path], target: Path, temporary: Path, *, counts: Map
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-    lost = {name: stream.lost for name, stream in streams.items() if stream.lost}
-    return Recovered(target, {name: len(stream.rows) for name, stream in streams.items()}, lost, added)
+    return Recovered(target, {name: total.rows for name, total in totals.items()},
+                     {name: total.lost for name, total in totals.items() if total.lost}, len(gaps))
 
 
 def describe(path: Path) -> h5py.File:
@@ -97,57 +96,91 @@ def describe(path: Path) -> h5py.File:
         raise FirsthandError(f"cannot open {path} as part of a recording: not an HDF5 file, or cut off") from error
 
 
-def _open(files: Sequence[Path], opened: ExitStack, trust: bool) -> tuple[h5py.File, dict[str, list[Share]]]:
-    """The take's description and, by stream, what each file holds of it."""
-    source: h5py.File | None = None
-    shares: dict[str, list[Share]] = {}
-    for path in files:
-        fd = os.open(path, os.O_RDONLY)
-        opened.callback(os.close, fd)
-        described = opened.enter_context(describe(path))
-        if path.suffix == ".journal":
-            found = {name: _journal_share(fd, described["streams"][name], *stored) for name, stored in read_journal(fd, described).items()}
-        else:
-            found = {name: scan(fd, place, trust=trust) for name, place in places(described).items()}
-        if source is not None and source.attrs["created_utc"] != described.attrs["created_utc"]:
-            raise FirsthandError(f"{path} is of another take than {files[0]}; move it to a folder of its own")
-        source = source or described
-        for name, share in found.items():
-            shares.setdefault(name, []).append(share)
-    assert source is not None
-    return source, shares
+class _Take:
+    """The files of a take, open."""
+
+    def __init__(self, files: Sequence[Path], opened: ExitStack, trust: bool) -> None:
+        self.trust = trust
+        self.parts: list[tuple[int, h5py.File, dict[str, Place]]] = []
+        """Descriptor, description, and where each stream lies; of a journal there is one, and its streams lie nowhere."""
+        for path in files:
+            fd = os.open(path, os.O_RDONLY)
+            opened.callback(os.close, fd)
+            described = opened.enter_context(describe(path))
+            if self.parts and described.attrs["created_utc"] != self.described.attrs["created_utc"]:
+                raise FirsthandError(f"{path} is of another take than {files[0]}; move it to a folder of its own")
+            self.parts.append((fd, described, {} if path.suffix == ".journal" else places(described)))
+
+    @property
+    def described(self) -> h5py.File:
+        """What the take is: the first file says."""
+        return self.parts[0][1]
+
+    def chunks(self, wanted: Container[str]) -> Iterator[tuple[str, Chunk]]:
+        """The streams wanted, each in the order written."""
+        fd, described, laid = self.parts[0]
+        if not laid:
+            yield from read_journal(fd, described, wanted)
+            return
+        for name in laid:
+            if name in wanted:
+                for fd, _, laid in self.parts:
+                    yield from ((name, chunk) for chunk in scan(fd, laid[name], trust=self.trust))
+
+    def totals(self) -> tuple[dict[str, _Total], list[tuple[int, bytes]]]:
+        """What counts, by stream, and rows to add to ``gaps``: (session ns, JSON). Those are counted in."""
+        told = [(int(chunk.rows["host_ns"][i]), json.loads(chunk.payload(int(i))))
+                for _, chunk in self.chunks({GAPS}) for i in np.flatnonzero(chunk.sound)]
+        totals = {name: _Total(Untold(name, told)) for name in self.described["streams"]}
+        for name, chunk in self.chunks(totals):
+            total, kept = totals[name], np.count_nonzero(chunk.sound)
+            total.rows += int(kept)
+            total.data_bytes += int(chunk.size[chunk.sound].sum())
+            total.lost += chunk.lost
+            if name != GAPS:
+                total.untold.see(chunk)
+            elif kept:
+                total.last_sequence = int(chunk.rows["sequence"][chunk.sound].max())
+        found = sorted((gap for name in sorted(totals) for gap in totals[name].untold.found), key=lambda gap: gap[0])
+        gaps = [(t_ns, json.dumps(fields).encode()) for t_ns, fields in found]
+        totals[GAPS].rows += len(gaps)
+        totals[GAPS].data_bytes += sum(len(payload) for _, payload in gaps)
+        return totals, gaps
 
 
-def _journal_share(fd: int, described: Any, stored: bytes, starts: list[int]) -> Share:
-    rows = np.frombuffer(stored, described["index"].dtype)
-    at = np.array(starts, np.int64)
-    width = described["values"].shape[1] * 8 if "values" in described else 0
-    size = np.full(len(rows), width, np.int64) if width else rows["size"].astype(np.int64)
-    return Share(fd, rows, at, size, np.ones(len(rows), bool))
+@dataclass
+class _Copy:
+    """One stream in the file to be."""
 
+    fd: int
+    place: Place
+    rows: int = 0
+    data_bytes: int = 0
 
-def _kept(shares: Sequence[Share]) -> _Stream:
-    """The sound rows of all files, with the runs of bytes they stand for laid end to end."""
-    pieces: list[tuple[int, int, int] | bytes] = []
-    kept: list[Rows] = []
-    end = 0
-    for share in shares:
+    def put(self, rows: Rows, payloads: bytes) -> None:
+        """Add rows, given in a new array, whose payloads lie one after another."""
+        self._put_rows(rows)
+        write_all(self.fd, payloads, self.place.data_at + self.data_bytes)
+        self.data_bytes += len(payloads)
+
+    def copy(self, chunk: Chunk) -> None:
+        """Add the rows of a chunk that count."""
         # As plain bytes: picking records leaves what lies between their fields to chance, and that would go into the file.
-        rows = share.rows.view(f"V{share.rows.dtype.itemsize}")[share.sound].view(share.rows.dtype)
-        at, size = share.at[share.sound], share.size[share.sound]
-        if "offset" in (rows.dtype.names or ()):
-            _move(rows, end + np.cumsum(size) - size)
-        starts = np.flatnonzero(np.r_[True, at[1:] != at[:-1] + size[:-1]]) if len(rows) else np.zeros(0, np.int64)
-        run_bytes = np.add.reduceat(size, starts) if len(rows) else size
-        pieces += [(share.fd, int(a), int(n)) for a, n in zip(at[starts], run_bytes, strict=True)]
-        kept.append(rows)
-        end += int(size.sum())
-    return _Stream(_joined(kept), pieces, sum(int((~share.sound).sum()) for share in shares))
+        rows = chunk.rows.view(f"V{chunk.rows.dtype.itemsize}")[chunk.sound].view(chunk.rows.dtype)
+        at, size = chunk.at[chunk.sound], chunk.size[chunk.sound]
+        if len(rows) == 0:
+            return
+        if self.place.kind == "encoded":
+            _move(rows, self.data_bytes + np.cumsum(size) - size)
+        self._put_rows(rows)
+        starts = np.flatnonzero(np.r_[True, at[1:] != at[:-1] + size[:-1]])
+        for start, run_bytes in zip(at[starts].tolist(), np.add.reduceat(size, starts).tolist(), strict=True):
+            copy_range(chunk.fd, start, self.fd, self.place.data_at + self.data_bytes, run_bytes)
+            self.data_bytes += run_bytes
 
-
-def _joined(parts: Sequence[Rows]) -> Rows:
-    """Rows one after another; `np.concatenate` would leave out the bytes between their fields."""
-    return np.frombuffer(b"".join(rows.tobytes() for rows in parts), parts[0].dtype)
+    def _put_rows(self, rows: Rows) -> None:
+        write_all(self.fd, rows.tobytes(), self.place.index_at + self.rows * rows.dtype.itemsize)
+        self.rows += len(rows)
 
 
 def _move(rows: Rows, offsets: npt.NDArray[np.int64]) -> None:
@@ -164,72 +197,59 @@ def _move(rows: Rows, offsets: npt.NDArray[np.int64]) -> None:
     rows["offset"][changed] = offsets[changed]
 
 
-def _add_gaps(streams: dict[str, _Stream], shares: Mapping[str, Sequence[Share]]) -> int:
-    """Tell in ``gaps`` what is missing between kept rows and is not told there yet; returns how many rows that took."""
-    ledger = streams[GAPS]
-    told = [json.loads(share.payload(int(i))) for share in shares[GAPS] for i in np.flatnonzero(share.sound)]
-    found = [gap for name in sorted(streams) if name != GAPS for gap in untold_gaps(name, shares[name], told)]
-    found.sort(key=lambda gap: gap[0])
-    rows = np.zeros(len(found), ENCODED_ROW)
-    payloads = [json.dumps(fields).encode() for _, fields in found]
-    first = int(ledger.rows["sequence"].max()) + 1 if len(ledger.rows) else 0
-    rows["device_ns"] = rows["host_ns"] = [t_ns for t_ns, _ in found]
-    rows["sequence"] = first + np.arange(len(found))
-    rows["size"] = [len(payload) for payload in payloads]
-    rows["offset"] = ledger.data_bytes + np.cumsum(rows["size"]) - rows["size"]
-    rows["flags"] = 1
-    for i, payload in enumerate(payloads):
-        rows["crc32"][i] = checksum(rows[i], payload)
-    streams[GAPS] = _Stream(_joined([ledger.rows, rows]), [*ledger.pieces, *payloads], ledger.lost)
-    return len(found)
-
-
-def _write(path: Path, source: h5py.File, streams: Mapping[str, _Stream], progress: Progress | None) -> None:
+def _write(path: Path, take: _Take, totals: Mapping[str, _Total], gaps: Sequence[tuple[int, bytes]], progress: Progress | None) -> None:
     """A finished recording at `path`, synced, and every row of it checked."""
-    room = {name: Room(len(stream.rows), stream.data_bytes) for name, stream in streams.items()}
-    with create(path, source, room) as file:
-        for name, stream in streams.items():
-            group = file["streams"][name]
-            if len(stream.rows):
-                clock_of(group.attrs.get("clock", "device"), stream.rows, group.attrs.get("wrap_ns")).write(group.create_group("clock"))
-        laid = places(file)
-    total, done = sum(len(stream.rows) for stream in streams.values()), 0
+    total, done = 2 * sum(stream.rows for stream in totals.values()), 0
 
-    def seen(rows: int) -> None:
+    def went_on(rows: int) -> None:
         nonlocal done
         done += rows
         if progress:
             progress(done, total)
 
+    with create(path, take.described, {name: Room(stream.rows, stream.data_bytes) for name, stream in totals.items()}) as file:
+        laid = places(file)
     fd = os.open(path, os.O_RDWR)
     try:
-        for name, stream in streams.items():
-            write_all(fd, stream.rows.tobytes(), laid[name].index_at)
-            at = laid[name].data_at
-            for piece in stream.pieces:
-                if isinstance(piece, bytes):
-                    write_all(fd, piece, at)
-                else:
-                    copy_range(piece[0], piece[1], fd, at, piece[2])
-                at += len(piece) if isinstance(piece, bytes) else piece[2]
+        copies = {name: _Copy(fd, place) for name, place in laid.items()}
+        for name, chunk in take.chunks(laid):
+            copies[name].copy(chunk)
+            went_on(len(chunk.rows))
+        _add_gaps(copies[GAPS], gaps, totals[GAPS].last_sequence + 1)
+        write_all(fd, bytes(METADATA_BYTES), os.fstat(fd).st_size)  # HDF5 cuts off what it does not use of it
+        _add_clocks(path, fd, laid)
+        store_certificate(path)
         os.fsync(fd)
-        for name, stream in streams.items():
-            bad = len(stream.rows) - _sound_rows(fd, laid[name], stream, seen)
-            if bad:
-                raise FirsthandError(f"{bad} rows of stream {name} do not read back from {path}; the disk or the memory is failing, "
-                                     "so the take's files were left as they are")
+        for name, place in laid.items():
+            sound = 0
+            for chunk in scan(fd, place):
+                sound += int(np.count_nonzero(chunk.sound))
+                went_on(len(chunk.rows))
+            if sound < place.rows:
+                raise FirsthandError(f"{place.rows - sound} rows of stream {name} do not read back from {path}; the disk or the memory is "
+                                     "failing, so the take's files were left as they are")
     finally:
         os.close(fd)
 
 
-def _sound_rows(fd: int, place: Place, stream: _Stream, seen: Callable[[int], None]) -> int:
-    """How many rows of the copy are the ones meant, with a checksum that holds."""
-    raw = os.pread(fd, stream.rows.nbytes, place.index_at)
-    if raw != stream.rows.tobytes():
-        return 0
-    rows = np.frombuffer(raw, rows_of(place.kind))
-    if place.kind == "numeric":
-        at, size = place.data_at + np.arange(len(rows)) * place.row_bytes, np.full(len(rows), place.row_bytes)
-    else:
-        at, size = place.data_at + rows["offset"], rows["size"].astype(np.int64)
-    return int(check(fd, rows, at, size, seen).sum())
+def _add_gaps(ledger: _Copy, gaps: Sequence[tuple[int, bytes]], first_sequence: int) -> None:
+    """Put the rows found into ``gaps``."""
+    if gaps:
+        rows = np.zeros(len(gaps), ENCODED_ROW)
+        payloads = [payload for _, payload in gaps]
+        rows["device_ns"] = rows["host_ns"] = [t_ns for t_ns, _ in gaps]
+        rows["sequence"] = first_sequence + np.arange(len(gaps))
+        rows["size"] = [len(payload) for payload in payloads]
+        rows["offset"] = ledger.data_bytes + np.cumsum(rows["size"]) - rows["size"]
+        rows["flags"] = 1
+        rows["crc32"] = [checksum(row, payload) for row, payload in zip(rows, payloads, strict=True)]
+        ledger.put(rows, b"".join(payloads))
+
+
+def _add_clocks(path: Path, fd: int, laid: Mapping[str, Place]) -> None:
+    """Fit the clock of every stream that has samples, and put it beside them."""
+    with h5py.File(path, "r+", libver=("v110", "v110")) as file:
+        for name, group in file["streams"].items():
+            if laid[name].rows:
+                clock = clock_of_rows(fd, laid[name], group.attrs.get("clock", "device"), group.attrs.get("wrap_ns"))
+                clock.write(group.create_group("clock"))

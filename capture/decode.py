@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firsthand.capture.errors import DamagedError
-from firsthand.capture.stream import KEYFRAME
+from firsthand.capture.stream import KEYFRAME, StreamSpec
 
 if TYPE_CHECKING:
     from firsthand.capture.recording import Stream
@@ -30,16 +30,32 @@ def decode_images(stream: "Stream", start: int, stop: int) -> Iterator[npt.NDArr
         yield picture if turn is None else np.asarray(cv2.rotate(picture, getattr(cv2, turn)), np.uint8)
 
 
-def decode_depth(payload: bytes, unit_m: float) -> npt.NDArray[np.float32]:
-    """A 16-bit PNG of depth in units of `unit_m`, as metres (H, W) float32; 0 means unseen and becomes NaN."""
+def decode_depth(payload: bytes, unit_m: float, spec: StreamSpec | None = None) -> npt.NDArray[np.float32]:
+    """A picture of depth in units of `unit_m`, as metres (H, W) float32; 0 means unseen and becomes NaN.
+
+    A 16-bit PNG, or what the encoding of `spec` says. Raises `DamagedError`.
+    """
+    raw = _depth_units(payload, spec)
+    depth = raw.astype(np.float32) * np.float32(unit_m)
+    depth[raw == 0] = np.nan
+    return depth
+
+
+def _depth_units(payload: bytes, spec: StreamSpec | None) -> npt.NDArray[np.uint16]:
+    if spec is not None and spec.encoding == "ffv1":
+        from firsthand.capture.codecs.ffv1 import decode_ffv1
+
+        return decode_ffv1(payload, spec)
+    if spec is not None and spec.encoding == "depth-zstd":
+        from firsthand.capture.codecs.depth_zstd import unpack
+
+        return unpack(payload)
     import cv2
 
     raw = cv2.imdecode(np.frombuffer(payload, np.uint8), cv2.IMREAD_UNCHANGED)
     if raw is None or raw.dtype != np.uint16:
         raise DamagedError("a depth image is not a 16-bit PNG")
-    depth = raw.astype(np.float32) * np.float32(unit_m)
-    depth[raw == 0] = np.nan
-    return depth
+    return raw  # type: ignore[return-value]
 
 
 def _stills(stream: "Stream", start: int, stop: int) -> Iterator[npt.NDArray[np.uint8]]:

@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from firsthand.capture.errors import FirsthandError
@@ -19,6 +20,14 @@ def write_all(fd: int, data: bytes | bytearray | memoryview, at: int) -> None:
         rest = memoryview(data)
         while done < len(data):
             done += os.pwrite(fd, rest[done:], at + done)
+
+
+def write_together(fd: int, pieces: Sequence[bytes | memoryview], at: int) -> None:
+    """Write pieces one after another at a position of an open file, in one call where it can."""
+    size = sum(map(len, pieces))
+    done = os.pwritev(fd, pieces, at) if hasattr(os, "pwritev") else 0
+    if done < size:
+        write_all(fd, b"".join(pieces)[done:], at + done)
 
 
 def copy_range(source: int, at: int, target: int, to: int, size: int) -> None:

@@ -7,15 +7,20 @@ from firsthand.capture.calibration import Calibration
 from firsthand.capture.stream import Sample, StreamSpec
 
 DRIVERS: dict[str, str] = {
+    "json": "firsthand.capture.drivers.json_lines:open_json",
+    "pattern": "firsthand.capture.drivers.pattern:open_pattern",
     "synthetic": "firsthand.capture.drivers.synthetic:open_wearer",
 }
-"""Name in a rig file -> ``"module:function"`` that returns the drivers of that device. One line a device."""
+"""Name in a rig file -> ``"module:function"`` that returns the drivers of that device. One line a device.
+
+A driver's module may have ``NEEDS``: what it imports only when opened, module -> our extra. `firsthand devices` reads it."""
 
 
 class Driver(Protocol):
     """One device (or one group of devices on one clock), opened with ``with``.
 
-    The device's SDK is imported in ``__enter__``; a missing one raises `FirsthandError` naming the extra to install.
+    The device's SDK is imported in ``__enter__``; a missing one raises `FirsthandError` naming the extra to install. A driver of a network
+    or serial device may have a ``rejected`` attribute, packets that did not become a sample by reason; the recorder shows it.
     """
 
     @property

@@ -3,16 +3,18 @@
 import io
 import os
 import struct
-import zlib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from firsthand.capture.disk import open_for_writing, sync, write_all
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.files import sync_path
-from firsthand.capture.layout import CRC_AT, CRC_FIELD, ENCODED_FIELDS, ENCODED_ROW, NUMERIC_FIELDS, NUMERIC_ROW
+from firsthand.capture.layout import CRC_AT, CRC_FIELD, ENCODED_FIELDS, ENCODED_ROW, NUMERIC_FIELDS, NUMERIC_ROW, crc32
+from firsthand.capture.scan import BLOCK_BYTES, BLOCK_ROWS, Chunk
 from firsthand.capture.segment import publish
 from firsthand.capture.segment_writer import HOLD_NS, numbers
 from firsthand.capture.stream import Sample, StreamSpec
@@ -41,29 +43,39 @@ class JournalWriter:
         self._end = PREFIX.size + len(image)
         self._streams = {name: (number, spec) for number, (name, spec) in enumerate(sorted((spec.name, spec) for spec in specs))}
         self._held = bytearray()
-        self._since_ns = 0
+        self._flushed_ns = 0
 
     @property
     def files(self) -> list[Path]:
         """The one file."""
         return [self.path]
 
-    def append(self, sample: Sample) -> None:
-        """Write one sample; a small one may be held until `flush`."""
+    def sink(self, stream: str) -> Callable[[Sample], bool]:
+        """What takes the samples of a stream."""
+        return self._append
+
+    def make_room(self, sample: Sample) -> None:
+        """Nothing: a journal grows."""
+
+    def _append(self, sample: Sample) -> bool:
         number, spec = self._streams[sample.stream]
         if spec.kind == "encoded":
             payload, row = bytes(sample.data), bytearray(ENCODED_ROW.itemsize)
             at = self._end + len(self._held) + PREFIX.size + len(row)
             ENCODED_FIELDS.pack_into(row, 0, sample.device_ns, sample.host_ns, sample.sequence, at, len(payload), sample.flags)
         else:
-            payload, row = numbers(sample, len(spec.names) * 8), bytearray(NUMERIC_ROW.itemsize)
+            payload, row = numbers(sample, len(spec.names) * 8).tobytes(), bytearray(NUMERIC_ROW.itemsize)
             NUMERIC_FIELDS.pack_into(row, 0, sample.device_ns, sample.host_ns, sample.sequence, sample.flags)
         fields = CRC_AT[len(row)]
-        CRC_FIELD.pack_into(row, fields, zlib.crc32(memoryview(row)[:fields], zlib.crc32(payload)))
-        if not self._held:
-            self._since_ns = sample.host_ns
+        CRC_FIELD.pack_into(row, fields, crc32(memoryview(row)[:fields], crc32(payload)))
         self._held += PREFIX.pack(START, number, len(payload), _check(number, len(payload), row)) + row + payload
-        if abs(sample.host_ns - self._since_ns) >= HOLD_NS or len(self._held) >= HOLD_BYTES:
+        if len(self._held) >= HOLD_BYTES:
+            self.flush()
+        return True
+
+    def settle(self) -> None:
+        """What is held may wait a little: payloads were copied."""
+        if time.monotonic_ns() - self._flushed_ns > HOLD_NS:
             self.flush()
 
     def flush(self) -> None:
@@ -72,6 +84,7 @@ class JournalWriter:
             write_all(self._fd, self._held, self._end)
             self._end += len(self._held)
             self._held.clear()
+        self._flushed_ns = time.monotonic_ns()
 
     def sync(self) -> None:
         """Have what was flushed on disk."""
@@ -96,31 +109,51 @@ def read_description(path: Path) -> h5py.File:
     return h5py.File(io.BytesIO(image), "r")
 
 
-def read_journal(fd: int, described: h5py.File) -> dict[str, tuple[bytes, list[int]]]:
-    """By stream its rows, and where in the file each payload starts, up to the first record that is not whole."""
+def read_journal(fd: int, described: h5py.File, wanted: Container[str]) -> Iterator[tuple[str, Chunk]]:
+    """The streams wanted, in pieces, up to the first record that is not whole."""
     names = sorted(described["streams"])
-    rows = {name: (bytearray(), list[int]()) for name in names}
-    row_bytes = [described["streams"][name]["index"].dtype.itemsize for name in names]
+    row_types = [described["streams"][name]["index"].dtype for name in names]
+    collected: dict[int, list[tuple[bytes, int, int]]] = {}
+
+    def chunk(number: int) -> tuple[str, Chunk]:
+        rows, at, size = zip(*collected.pop(number), strict=True)
+        places = np.array(at, np.int64), np.array(size, np.int64)
+        return names[number], Chunk(fd, np.frombuffer(b"".join(rows), row_types[number]), *places, np.ones(len(rows), bool), 0, 0)
+
+    for number, row, at, size in _records(fd, [row_type.itemsize for row_type in row_types]):
+        if names[number] in wanted:
+            found = collected.setdefault(number, [])
+            found.append((row, at, size))
+            if len(found) == BLOCK_ROWS:
+                yield chunk(number)
+    for number in sorted(collected):
+        yield chunk(number)
+
+
+def _records(fd: int, row_bytes: Sequence[int]) -> Iterator[tuple[int, bytes, int, int]]:
+    """Stream number, row, and where the payload is and how large, of each record up to the first that is not whole."""
     end = os.fstat(fd).st_size
     at = PREFIX.size + PREFIX.unpack(os.pread(fd, PREFIX.size, 0))[2]
+    block, block_at = b"", 0
     while at + PREFIX.size <= end:
-        head = os.pread(fd, PREFIX.size + ENCODED_ROW.itemsize, at)
-        start, number, size, check = PREFIX.unpack_from(head)
-        if start != START or number >= len(names):
-            break
-        row = head[PREFIX.size : PREFIX.size + row_bytes[number]]
-        payload_at = at + PREFIX.size + len(row)
+        if at + PREFIX.size + ENCODED_ROW.itemsize > block_at + len(block):
+            block, block_at = os.pread(fd, BLOCK_BYTES, at), at
+        start, number, size, check = PREFIX.unpack_from(block, at - block_at)
+        if start != START or number >= len(row_bytes):
+            return
+        row_at = at + PREFIX.size
+        payload_at = row_at + row_bytes[number]
+        row = block[row_at - block_at : payload_at - block_at]
         if check != _check(number, size, row) or payload_at + size > end:
-            break
+            return
+        inside = payload_at + size <= block_at + len(block)
+        payload = block[payload_at - block_at : payload_at + size - block_at] if inside else os.pread(fd, size, payload_at)
         fields = CRC_AT[len(row)]
-        if CRC_FIELD.unpack_from(row, fields)[0] != zlib.crc32(row[:fields], zlib.crc32(os.pread(fd, size, payload_at))):
-            break
-        stored, starts = rows[names[number]]
-        stored += row
-        starts.append(payload_at)
+        if CRC_FIELD.unpack_from(row, fields)[0] != crc32(row[:fields], crc32(payload)):
+            return
+        yield number, row, payload_at, size
         at = payload_at + size
-    return {name: (bytes(stored), starts) for name, (stored, starts) in rows.items()}
 
 
 def _check(number: int, size: int, row: bytes | bytearray) -> int:
-    return zlib.crc32(row, zlib.crc32(PREFIX.pack(START, number, size, 0)))
+    return crc32(row, crc32(PREFIX.pack(START, number, size, 0)))

@@ -121,6 +121,14 @@ def new_session(library: Path, name: str, *, wearer: str = "w00", tasks: tuple[s
         yield part
 
 
+def begin_session(library: Path, name: str, *, wearer: str = "w00", tasks: tuple[str, ...] = (), rig: Mapping[str, Any] | None = None,
+                  consent: Mapping[str, Any] | None = None) -> Path:
+    """Make a session that is there from now on, to record takes into; returns its folder."""
+    with new_session(library, name, wearer=wearer, tasks=tasks, rig=rig, consent=consent) as part:
+        document = read_session(part)
+    return library / str(document["id"])
+
+
 def sessions(library: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """The sessions of a library: folder and document, in order. One still being made, which has a hidden name, is passed over."""
     for path in sorted(library.glob(f"[!.]*/{SESSION}")):

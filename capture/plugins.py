@@ -5,7 +5,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from firsthand.capture.errors import unknown
+from firsthand.capture.errors import FirsthandError, unknown
 
 
 def names(kind: str, table: Mapping[str, str]) -> list[str]:
@@ -14,13 +14,18 @@ def names(kind: str, table: Mapping[str, str]) -> list[str]:
 
 
 def find(kind: str, table: Mapping[str, str], name: str) -> Any:
-    """Import and return the object called `name`; nothing else is imported.
+    """Import and return the object called `name`, or at ``"module:object"``; nothing else is imported.
 
     Raises `FirsthandError` for a name that is neither in the table nor an entry point, naming the near ones.
     """
-    if name in table:
-        module, _, attribute = table[name].partition(":")
-        return getattr(import_module(module), attribute)
+    if name in table or ":" in name:
+        module, _, attribute = table.get(name, name).partition(":")
+        try:
+            return getattr(import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            if name in table:
+                raise
+            raise FirsthandError(f"{kind.removesuffix('s')} {name!r} cannot be loaded ({error}); is it on PYTHONPATH?") from error
     for point in entry_points(group=f"firsthand.{kind}", name=name):
         return point.load()
     raise unknown(kind.removesuffix("s"), name, names(kind, table))

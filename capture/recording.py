@@ -144,8 +144,11 @@ class Stream:
         if LIVE not in self._group.file.attrs:
             return None
         with open(self._group.file.filename, "rb") as file:
-            share = scan(file.fileno(), place(self._group))
-        return share.rows[share.sound], np.flatnonzero(share.sound)
+            chunks = [chunk for chunk in scan(file.fileno(), place(self._group)) if chunk.sound.any()]
+        if not chunks:
+            return np.zeros(0, self._group["index"].dtype), np.zeros(0, np.int64)
+        rows = [(chunk.rows[chunk.sound], chunk.first + np.flatnonzero(chunk.sound)) for chunk in chunks]
+        return np.concatenate([found for found, _ in rows]), np.concatenate([at for _, at in rows])
 
     @cached_property
     def _heap(self) -> Any:
@@ -236,7 +239,7 @@ class Stream:
 
     def depth_m(self, i: int) -> npt.NDArray[np.float32]:
         """One depth image in metres along the optical axis, shape (H, W); NaN where the sensor saw nothing."""
-        return decode_depth(self.payload(i), float(self.spec.extra["depth_unit_m"]))
+        return decode_depth(self.payload(i), float(self.spec.extra["depth_unit_m"]), self.spec)
 
     def damage(self) -> list[str]:
         """What is wrong with the stored rows, one sentence each; empty when all checksums hold."""

@@ -6,9 +6,9 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -22,10 +22,11 @@ from firsthand.capture.compact import compact
 from firsthand.capture.disk import has_holes
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.files import Provenance
+from firsthand.capture.gap_ledger import Cause, Counter
 from firsthand.capture.journal import JournalWriter
 from firsthand.capture.latency import Latency
 from firsthand.capture.layout import FORMAT, GAPS, MARKERS, VERSION, rows_of
-from firsthand.capture.recover import remove_take, temporary_path
+from firsthand.capture.recover import finish_take, remove_take, temporary_path
 from firsthand.capture.segment import Capacity
 from firsthand.capture.segment_writer import SegmentWriter
 from firsthand.capture.stream import Sample, StreamSpec
@@ -48,6 +49,8 @@ class RecordingWriter:
     def __init__(self, path: Path, *, task: str = "", source: str = "wearable", provenance: Provenance | None = None,
                  calibration: Calibration | None = None, latencies: Mapping[str, Latency] | None = None, capacity: Capacity | None = None,
                  sync_s: float = 0.25, storage: Storage | None = None) -> None:
+        if path.suffix != ".h5":  # recovery knows the files of a take by it
+            raise ValueError(f"a recording is called <something>.h5, got {path.name!r}")
         self.path = path
         self._latencies = latencies or {}
         self.part = path.with_name(path.name + ".part")
@@ -99,7 +102,7 @@ class RecordingWriter:
             values = group.create_dataset("values", (0, len(spec.names)), "<f8")
             values.attrs.update(names=list(spec.names), units=list(spec.units))
 
-    def start(self) -> None:
+    def start(self) -> "_Disk":
         """Lay out the file. The first sample does it too, but takes a few milliseconds longer for it."""
         self._refuse_to_overwrite()
         specs = [tally.spec for tally in self._streams.values()]
@@ -110,36 +113,87 @@ class RecordingWriter:
             raise FirsthandError(f"{self.part} was just begun by another recorder; give this one another folder") from None
         except OSError as error:
             raise self._refused(error) from error
+        for name, tally in self._streams.items():
+            tally.put = self._disk.sink(name)
         self._syncing = threading.Thread(target=self._keep_synced, name=f"sync {self.path.name}", daemon=True)
         self._syncing.start()
+        return self._disk
 
     def append(self, sample: Sample) -> None:
-        """Add one sample to its stream, and a row to ``gaps`` when its sequence shows that some are missing.
+        """Add one sample to its stream; see `append_many`."""
+        self.append_many((sample,))
 
+    def append_many(self, samples: Iterable[Sample]) -> None:
+        """Add samples to their streams, and a row to ``gaps`` where a sequence shows that some are missing.
+
+        On return the operating system has every encoded payload, and the memory that `Sample.data` views may be used again.
         Raises `FirsthandError` when the disk is full or fails; what was appended before is safe.
         """
-        tally = self._streams[sample.stream]
-        missing = sample.sequence - tally.next_sequence
-        if missing > 0 and tally.count:
-            self._event(GAPS, sample.host_ns, {"stream": sample.stream, "first_sequence": tally.next_sequence, "missing": missing,
-                                               "from_device_ns": tally.last_device_ns, "to_device_ns": sample.device_ns})
-        if self._disk is None:
-            self.start()
+        disk, tallies = self._disk or self.start(), self._streams
         with self._lock:
             if self._failure:
                 raise self._refused(self._failure)
             try:
-                self._disk.append(sample)  # type: ignore[union-attr]
+                try:
+                    for sample in samples:
+                        tally = tallies[sample.stream]
+                        counter, sequence = tally.counter, sample.sequence
+                        if sequence == counter.next_sequence:
+                            if not tally.put(sample):
+                                self._put_in_next(disk, sample)
+                            counter.next_sequence, counter.device_ns = sequence + 1, sample.device_ns
+                        else:
+                            self._jump(disk, tally, sample)
+                        tally.count += 1
+                finally:
+                    disk.settle()
             except OSError as error:
                 self._failure = error
                 raise self._refused(error) from error
-        tally.count += 1
-        tally.next_sequence = sample.sequence + 1
-        tally.last_device_ns = sample.device_ns
+
+    def _jump(self, disk: "_Disk", tally: "_Tally", sample: Sample) -> None:
+        """Append a sample that does not follow the one before, and what is missing between them to ``gaps``."""
+        gaps, since_ns = self._streams[GAPS], tally.counter.device_ns
+        for first, missing in tally.counter.step(sample.sequence, sample.device_ns):
+            fields = {"stream": sample.stream, "first_sequence": first, "missing": missing,
+                      "from_device_ns": since_ns, "to_device_ns": sample.device_ns, "cause": "device"}
+            row = Sample(GAPS, sample.host_ns, sample.host_ns, gaps.count, json.dumps(fields).encode())
+            if not gaps.put(row):
+                self._put_in_next(disk, row)
+            gaps.count += 1
+            gaps.counter.next_sequence = gaps.count
+        if not tally.put(sample):
+            self._put_in_next(disk, sample)
+
+    def _put_in_next(self, disk: "_Disk", sample: Sample) -> None:
+        """Append a sample that has no room in the present file."""
+        disk.make_room(sample)
+        for name, tally in self._streams.items():
+            tally.put = disk.sink(name)
+        self._streams[sample.stream].put(sample)
 
     def mark(self, host_ns: int, kind: str, text: str = "") -> None:
         """Write a marker at a session time."""
         self._event(MARKERS, host_ns, {"kind": kind, "text": text})
+
+    def gap(self, stream: str, host_ns: int, first_sequence: int | None, missing: int, cause: Cause, *, from_host_ns: int | None = None,
+            to_host_ns: int | None = None, estimated: bool = False) -> None:
+        """Write down samples of a stream that were lost on the way, before the next one of them is appended.
+
+        None as `first_sequence`: those next to come. The jump in the sequence that they leave is then told only as far as it is longer.
+        ``vanished`` is a device that was gone between two host times, and counts anew when it is back; how many samples that were is
+        `estimated` from its rate. `host_ns` is when it was noticed: not before the stream's last sample, nor after its next.
+        """
+        counter = self._streams[stream].counter
+        first = first_sequence if first_sequence is not None else counter.next_sequence or 0
+        fields: dict[str, Any] = {"stream": stream, "first_sequence": first, "missing": missing, "cause": cause}
+        if from_host_ns is not None:
+            fields.update(from_host_ns=from_host_ns, to_host_ns=to_host_ns)
+        self._event(GAPS, host_ns, fields | ({"estimated": True} if estimated else {}))
+        if cause == "vanished":
+            counter.next_sequence = None
+        else:
+            counter.told.append((first, missing))
 
     def _event(self, stream: str, t_ns: int, fields: dict[str, Any]) -> None:
         self.append(Sample(stream, t_ns, t_ns, self._streams[stream].count, json.dumps(fields).encode()))
@@ -162,15 +216,25 @@ class RecordingWriter:
         """How long the slowest hundredth of the syncs took; 0 before the first."""
         return float(np.quantile(list(self._syncs_s), 0.99)) if self._syncs_s else 0.0
 
-    def finish(self) -> None:
-        """Sync, then copy the take into a file of exact size with its clocks fitted, check every row of it, and give it its name."""
+    def close(self) -> dict[str, int]:
+        """End the take: everything is on disk and its files are let go of, for `finish_take` to finish in any process.
+
+        Returns the samples by stream. Raises `FirsthandError` as `append` does.
+        """
         if self._disk is None:
             self.start()
         self._close()
         if self._failure:
             raise self._refused(self._failure)
-        compact(self._files, self.path, temporary_path(self.path), counts=self.counts())
-        remove_take(self.path)
+        return self.counts()
+
+    def finish(self) -> None:
+        """Close, then copy the take into a file of exact size with its clocks fitted, check every row of it, and give it its name."""
+        finish_take(self.path, self.close())
+
+    def abandon(self) -> None:
+        """Close after a fault; what was written stays for ``firsthand recover``."""
+        self._close()
 
     def discard(self) -> None:
         """Close and delete what was written."""
@@ -251,21 +315,23 @@ class _Disk(Protocol):
 
     @property
     def files(self) -> Sequence[Path]: ...
-    def append(self, sample: Sample) -> None: ...
+    def sink(self, stream: str) -> Callable[[Sample], bool]: ...
+    def make_room(self, sample: Sample) -> None: ...
+    def settle(self) -> None: ...
     def flush(self) -> None: ...
     def sync(self) -> None: ...
     def prepare(self) -> None: ...
     def close(self) -> None: ...
 
 
-@dataclass
+@dataclass(slots=True)
 class _Tally:
     """What was seen of one stream."""
 
     spec: StreamSpec
+    put: Callable[[Sample], bool] = lambda _: False
     count: int = 0
-    next_sequence: int = 0
-    last_device_ns: int = 0
+    counter: Counter = field(default_factory=Counter)
 
 
 def write_spec(group: Any, spec: StreamSpec) -> None:

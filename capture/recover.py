@@ -1,16 +1,19 @@
 """Interrupted takes made whole: what ``firsthand recover`` does."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from os import close
 from pathlib import Path
+
+import h5py
 
 from firsthand.capture.compact import Progress, Recovered, compact, describe
 from firsthand.capture.disk import claim
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.recording import Recording
-from firsthand.capture.segment import LIVE
+from firsthand.capture.scan import scan
+from firsthand.capture.segment import LIVE, places
 
 LEFT = re.compile(r"(?P<recording>.+\.h5)\.(?:part(?:\.(?P<number>\d+))?|journal|tmp|(?:part(?:\.\d+)?|journal)\.new)")
 """What an interrupted take may leave beside the recording it was to be."""
@@ -40,19 +43,29 @@ def recover(path: Path, progress: Progress | None = None) -> list[Recovered]:
 
 def recover_take(recording: Path, progress: Progress | None = None) -> list[Recovered]:
     """Finish the take whose recording would be at `recording`; an empty list when there is nothing left of one."""
+    result = finish_take(recording, progress=progress)
+    return [result] if result else []
+
+
+def finish_take(recording: Path, counts: Mapping[str, int] | None = None, progress: Progress | None = None) -> Recovered | None:
+    """From what a take left to its recording, in any process and as often as one likes; None when there is nothing left to do.
+
+    `counts`, what `RecordingWriter.close` returned, says that the take ended in good order: its rows are then checked only in the copy.
+    Raises `FirsthandError` when the take is being recorded, or cannot be finished; its files are then as they were.
+    """
     files = take_files(recording)
     if not files:
-        return []
+        return None
     held = claim(files[0])
     try:
         if recording.exists():
             result = _finished_before(recording, files)
         else:
-            result = compact(files, recording, temporary_path(recording), progress=progress)
+            result = compact(files, recording, temporary_path(recording), counts=counts, progress=progress)
         remove_take(recording)
     finally:
         close(held)
-    return [result]
+    return result
 
 
 def take_files(recording: Path) -> list[Path]:
@@ -90,11 +103,18 @@ def _segments(recording: Path) -> list[Path]:
 def _finished_before(recording: Path, files: Sequence[Path]) -> Recovered:
     """The take was interrupted between getting its name and clearing up. Raises `FirsthandError` when it is another take's recording."""
     with Recording(recording) as whole:
-        damage = [finding for stream in whole.streams.values() for finding in stream.damage()]
-        saved = {name: len(stream.rows) for name, stream in whole.streams.items()}
         created = whole.created_utc
+    saved, damaged = _whole(recording)
     with describe(files[0]) as taken:
         same = created == str(taken.attrs["created_utc"])
-    if damage or not same:
+    if damaged or not same:
         raise FirsthandError(f"{recording} exists already and is not what {files[0]} would become; move one of them to a folder of its own")
     return Recovered(recording, saved, {}, 0)
+
+
+def _whole(recording: Path) -> tuple[dict[str, int], bool]:
+    """Rows by stream of a finished recording, and whether any does not hold."""
+    with h5py.File(recording, "r") as file, recording.open("rb") as raw:
+        laid = places(file)
+        lost = [chunk.lost for place in laid.values() for chunk in scan(raw.fileno(), place)]
+    return {name: place.rows for name, place in laid.items()}, any(lost)

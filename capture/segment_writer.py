@@ -2,9 +2,9 @@
 
 import os
 import threading
-import zlib
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,16 +12,22 @@ from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
-from firsthand.capture.disk import open_for_writing, sync, write_all
+from firsthand.capture.disk import open_for_writing, sync, write_all, write_together
 from firsthand.capture.files import sync_path
-from firsthand.capture.layout import CRC_AT, CRC_FIELD, ENCODED_FIELDS, ENCODED_ROW, NUMERIC_FIELDS, NUMERIC_ROW
+from firsthand.capture.layout import CRC_FIELD, ENCODED_FIELDS, ENCODED_ROW, NUMERIC_FIELDS, NUMERIC_ROW, crc32
 from firsthand.capture.segment import PAGE, Capacity, Place, Room, create, places, publish, segment_path
 from firsthand.capture.stream import Sample, StreamSpec
 
-HOLD_NS = 50_000_000
+HOLD_NS = 100_000_000
 HOLD_ROWS = 512
-"""Numeric rows wait for company at most this long, or this many."""
+"""Numeric rows wait for company at most this long while others come, or this many."""
+HOLD_PAYLOADS = 64
+"""Payloads wait for each other within one call, at most this many: a system writes up to 1024 pieces at once."""
+FLOAT = np.dtype("<f8")
+_pack, _pack_crc = NUMERIC_FIELDS.pack, CRC_FIELD.pack
+ROW_END = bytes(ENCODED_ROW.itemsize - ENCODED_FIELDS.size - CRC_FIELD.size)
 PREPARE_AT = 0.7
 """How full a segment is when the next one is made in the background."""
 
@@ -43,23 +49,30 @@ class SegmentWriter:
         self._fd, places = self._create(0, self._room)
         self._first_fd = os.dup(self._fd)  # keeps the first file marked as being written, segment after segment
         self._streams = {spec.name: (_Encoded if spec.kind == "encoded" else _Numeric)(self._fd, places[spec.name]) for spec in specs}
+        self._encoded = _encoded(self._streams)
+        self._flushed_ns = 0
 
     @property
     def files(self) -> list[Path]:
         """The take's files so far, in order."""
         return [segment_path(self.part, number) for number in range(self._number + 1)]
 
-    def append(self, sample: Sample) -> None:
-        """Write one sample; a numeric one may be held until `flush`."""
-        stream = self._streams[sample.stream]
-        if not stream.append(sample):
-            self._roll_over(sample)
-            self._streams[sample.stream].append(sample)
+    def sink(self, stream: str) -> Callable[[Sample], bool]:
+        """What takes the samples of a stream until it returns False; then call `make_room` and ask for the next one."""
+        return self._streams[stream].append
+
+    def settle(self) -> None:
+        """Hand the payloads that are held to the operating system: whose memory they are in may use it again. Numbers may wait."""
+        for stream in self._encoded:
+            stream.flush()
+        if time.monotonic_ns() - self._flushed_ns > HOLD_NS:
+            self.flush()
 
     def flush(self) -> None:
         """Hand what is held to the operating system: from here on it survives the process."""
         for stream in self._streams.values():
             stream.flush()
+        self._flushed_ns = time.monotonic_ns()
 
     def sync(self) -> None:
         """Have what was flushed on disk: from here on it survives a power cut."""
@@ -83,7 +96,7 @@ class SegmentWriter:
         self._full.clear()
         self._next = None
 
-    def _roll_over(self, sample: Sample) -> None:
+    def make_room(self, sample: Sample) -> None:
         """Go on in the next segment, which has room for this sample."""
         self.flush()
         with self._creating:
@@ -96,7 +109,8 @@ class SegmentWriter:
                     self._next = None
             fd, places = self._next or self._create(self._number + 1, self._room)
             streams = {name: type(stream)(fd, places[name]) for name, stream in self._streams.items()}
-            full, self._next, self._fd, self._number, self._streams = self._fd, None, fd, self._number + 1, streams
+            encoded, full = _encoded(streams), self._fd
+            self._next, self._fd, self._number, self._streams, self._encoded = None, fd, self._number + 1, streams, encoded
             self._full.append(full)
 
     def _create(self, number: int, room: dict[str, Room]) -> tuple[int, dict[str, Place]]:
@@ -116,31 +130,37 @@ class SegmentWriter:
 
 
 class _Encoded:
-    """One stream of payloads in the current segment."""
+    """One stream of payloads in the current segment; those of one `SegmentWriter.append` after another are written together."""
 
     def __init__(self, fd: int, place: Place) -> None:
         self._fd, self._place = fd, place
-        self._used, self._count = 0, 0
-        self._row = bytearray(ENCODED_ROW.itemsize)
-        self._fields = memoryview(self._row)[:CRC_AT[ENCODED_ROW.itemsize]]
+        self._used, self._count = 0, 0  # what is held included
+        self._held: list[tuple[Any, bytes]] = []
 
     def append(self, sample: Sample) -> bool:
-        """Write one sample; False when there is no room for it."""
-        place, used = self._place, self._used
-        payload: Any = sample.data
+        """Take one sample; False when there is no room for it."""
+        place, used, payload = self._place, self._used, sample.data
         size = len(payload)
         if self._count == place.rows or used + size > place.data_bytes:
             return False
-        ENCODED_FIELDS.pack_into(self._row, 0, sample.device_ns, sample.host_ns, sample.sequence, used, size, sample.flags)
-        CRC_FIELD.pack_into(self._row, len(self._fields), zlib.crc32(self._fields, zlib.crc32(payload)))
-        # The row is what makes the payload count, so it goes last.
-        write_all(self._fd, payload, place.data_at + used)
-        write_all(self._fd, self._row, place.index_at + self._count * len(self._row))
-        self._used, self._count = used + size, self._count + 1
+        fields = ENCODED_FIELDS.pack(sample.device_ns, sample.host_ns, sample.sequence, used, size, sample.flags)
+        row = fields + CRC_FIELD.pack(crc32(fields, crc32(payload))) + ROW_END
+        # In one step: Ctrl-C must not find one without the other. Python looks for it after calls, of which there are none here.
+        self._held += ((payload, row),)
+        self._used += size
+        self._count += 1
+        if len(self._held) == HOLD_PAYLOADS:
+            self.flush()
         return True
 
     def flush(self) -> None:
-        """Nothing is held."""
+        """Write what is held: the rows are what makes the payloads count, so they go last."""
+        held, place = self._held, self._place
+        if held:
+            payloads, rows = [payload for payload, _ in held], b"".join([row for _, row in held])
+            write_together(self._fd, payloads, place.data_at + self._used - sum(map(len, payloads)))
+            write_all(self._fd, rows, place.index_at + self._count * ENCODED_ROW.itemsize - len(rows))
+            self._held = []
 
     def fullness(self) -> float:
         """Of the rows or of the heap, whichever is nearer to its end."""
@@ -155,36 +175,32 @@ class _Numeric:
     """One stream of numbers in the current segment; rows wait a little, to be written several at a time."""
 
     def __init__(self, fd: int, place: Place) -> None:
-        self._fd, self._place = fd, place
-        self._count, self._written, self._since_ns = 0, 0, 0
-        self._values, self._rows = bytearray(), bytearray()
-        self._row = bytearray(NUMERIC_ROW.itemsize)
-        self._fields = memoryview(self._row)[:CRC_AT[NUMERIC_ROW.itemsize]]
+        self._fd, self._place, self._row_bytes = fd, place, place.row_bytes
+        self._count, self._until = 0, min(HOLD_ROWS, place.rows)  # what is held included; where something must be done
+        self._held: list[tuple[bytes, bytes]] = []
 
     def append(self, sample: Sample) -> bool:
         """Take one sample; False when there is no room for it."""
-        if self._count == self._place.rows:
-            return False
-        values = numbers(sample, self._place.row_bytes)
-        NUMERIC_FIELDS.pack_into(self._row, 0, sample.device_ns, sample.host_ns, sample.sequence, sample.flags)
-        CRC_FIELD.pack_into(self._row, len(self._fields), zlib.crc32(self._fields, zlib.crc32(values)))
-        self._values += values
-        self._rows += self._row
-        if self._count == self._written:
-            self._since_ns = sample.host_ns
-        self._count += 1
-        if abs(sample.host_ns - self._since_ns) >= HOLD_NS or self._count - self._written >= HOLD_ROWS:
+        if self._count == self._until:
+            if self._count == self._place.rows:
+                return False
             self.flush()
+        data: Any = sample.data
+        if type(data) is not np.ndarray or data.nbytes != self._row_bytes or data.dtype is not FLOAT or data.ndim != 1:
+            data = numbers(sample, self._row_bytes)
+        self._held += ((data.tobytes(), _pack(sample.device_ns, sample.host_ns, sample.sequence, sample.flags)),)  # in one step, as above
+        self._count += 1
         return True
 
     def flush(self) -> None:
         """Write the rows held, values first."""
-        if self._rows:
-            place = self._place
-            write_all(self._fd, self._values, place.data_at + self._written * place.row_bytes)
-            write_all(self._fd, self._rows, place.index_at + self._written * len(self._row))
-            # In one step: Ctrl-C must not find values without their rows.
-            self._written, self._values, self._rows = self._count, bytearray(), bytearray()
+        held, place = self._held, self._place
+        if held:
+            first = self._count - len(held)
+            rows = [fields + _pack_crc(crc32(fields, crc32(values))) for values, fields in held]
+            write_all(self._fd, b"".join([values for values, _ in held]), place.data_at + first * place.row_bytes)
+            write_all(self._fd, b"".join(rows), place.index_at + first * NUMERIC_ROW.itemsize)
+            self._held, self._until = [], min(self._count + HOLD_ROWS, place.rows)
 
     def fullness(self) -> float:
         """Of the rows."""
@@ -195,14 +211,17 @@ class _Numeric:
         return 0
 
 
-def numbers(sample: Sample, row_bytes: int) -> bytes:
-    """The little-endian float64 bytes of a numeric sample. Raises ``ValueError`` when there are not as many as its stream has names."""
-    data: Any = sample.data
-    if type(data) is not np.ndarray or data.dtype != _FLOAT or data.ndim != 1:
-        data = np.asarray(data, _FLOAT)
+def _encoded(streams: Mapping[str, _Encoded | _Numeric]) -> list[_Encoded]:
+    return [stream for stream in streams.values() if isinstance(stream, _Encoded)]
+
+
+def numbers(sample: Sample, row_bytes: int) -> npt.NDArray[np.float64]:
+    """The little-endian float64 of a numeric sample. Raises ``ValueError`` when there are not as many as its stream has names."""
+    data: npt.NDArray[np.float64]
+    if isinstance(sample.data, bytes | memoryview):  # as they lie in memory shared with a device's process
+        data = np.frombuffer(sample.data, FLOAT if len(sample.data) % 8 == 0 else np.uint8)
+    else:
+        data = np.asarray(sample.data, FLOAT)
     if data.ndim != 1 or data.nbytes != row_bytes:
         raise ValueError(f"stream {sample.stream!r} takes {row_bytes // 8} values a row, got shape {data.shape}")
-    return data.tobytes()  # type: ignore[no-any-return]
-
-
-_FLOAT = np.dtype("<f8")
+    return data

@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 
 Kind = Literal["encoded", "numeric"]
 Role = Literal["camera", "depth", "imu", "glove", "pose", "events", "other"]
 
+WHOLE_ENCODINGS = frozenset({"jpeg", "png", "ffv1", "depth-zstd", "json", "csv"})
+"""Encodings of which every row can be read by itself; of the others one that starts at a key frame is needed."""
 KEYFRAME = 1
 """Flag: decoding can start at this row."""
 DISCARD = 2
@@ -26,7 +27,10 @@ class StreamSpec:
     role: Role
     """What later stages use it as."""
     encoding: str = ""
-    """For ``encoded``: ``jpeg``, ``png`` (16-bit depth), ``json``, or a codec's FFmpeg name such as ``h264`` or ``hevc``."""
+    """For ``encoded``: ``jpeg``, ``png`` (16-bit depth), ``json``, or a codec's FFmpeg name such as ``h264`` or ``hevc``.
+
+    ``raw``, from a driver only: its samples are pictures as arrays, (H, W, 3) BGR uint8 or (H, W) uint16, and are encoded as the rig
+    says before they are stored."""
     names: tuple[str, ...] = ()
     """For ``numeric``: one name per column."""
     units: tuple[str, ...] = ()
@@ -55,6 +59,11 @@ class StreamSpec:
         if self.kind == "encoded" and not self.encoding:
             raise ValueError(f"encoded stream {self.name!r} needs an encoding")
 
+    @property
+    def is_video(self) -> bool:
+        """Whether a row can need those before it, back to a key frame, to be decoded."""
+        return self.role in ("camera", "depth") and self.kind == "encoded" and self.encoding not in WHOLE_ENCODINGS
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Sample:
@@ -67,6 +76,6 @@ class Sample:
     """The host's monotonic clock on arrival, raw."""
     sequence: int
     """The device's counter; a step of more than one is a drop and is written down as a gap."""
-    data: bytes | npt.NDArray[np.floating[Any]]
-    """The encoded bytes, or the row of values, shape (C,)."""
+    data: bytes | memoryview | npt.NDArray[Any]
+    """The encoded bytes, or the row of values, shape (C,); from a driver of a ``raw`` stream the picture."""
     flags: int = KEYFRAME

@@ -44,7 +44,8 @@ def summarise(recording: Recording) -> dict[str, Any]:
 
 def _summarise(stream: Stream, missing: int) -> StreamSummary:
     spec, t_s = stream.spec, stream.t_ns * 1e-9
-    carries = f"{len(spec.names)} columns" if spec.kind == "numeric" else f"{spec.encoding} {spec.width_px}x{spec.height_px}"
+    size = f" {spec.width_px}x{spec.height_px}" if spec.width_px else ""
+    carries = f"{len(spec.names)} columns" if spec.kind == "numeric" else f"{spec.encoding}{size}"
     steps = np.diff(t_s)
     rate = float((len(t_s) - 1) / (t_s[-1] - t_s[0])) if len(t_s) > 1 and t_s[-1] > t_s[0] else None
     jitter = float(np.quantile(np.abs(steps - np.median(steps)), 0.99) * 1e3) if len(steps) else None

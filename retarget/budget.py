@@ -76,7 +76,7 @@ def measure(episode: Episode, grippers: Sequence[str], dexterous: Sequence[str])
     """Compare an episode's files with its ``truth.h5``."""
     truth, hands = read_truth(episode.truth_path), read_hands(episode.hands_path)
     with episode.recording() as recording:
-        frame = recording[hands.camera].sequence  # row of the truth for each frame recorded
+        frame = recording[hands.camera].sequence - truth.first_sequence  # row of the truth for each frame recorded
         time, latency = [], []
         for name, true in truth.streams.items():
             stream = recording[name]

@@ -1,6 +1,6 @@
 """A video file (mp4, mov, mkv ...) as a recording: its own packets and presentation times, nothing decoded, nothing re-encoded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,8 @@ from firsthand.capture.calibration import Calibration, CameraCalibration
 from firsthand.capture.errors import DamagedError
 from firsthand.capture.files import Provenance
 from firsthand.capture.importers.cut_off import missing_bytes
+from firsthand.capture.importers.tracks import Track
+from firsthand.capture.intake import Asked, Found, Intake, Take
 from firsthand.capture.recording import Recording
 from firsthand.capture.recording_writer import RecordingWriter
 from firsthand.capture.stream import DISCARD, KEYFRAME, Sample, StreamSpec
@@ -19,11 +21,25 @@ SLACK_S = 0.1
 AGAIN = "copy it again from the camera"
 PROBED = 16
 """Frames at the start that are decoded to see that they can be."""
+SUFFIXES = (".mp4", ".mov", ".mkv", ".m4v", ".webm", ".avi")
+
+
+def video(source: Path, asked: Asked) -> Found | None:
+    """A video file, by its ending."""
+
+    def write(intake: Intake) -> None:
+        import_video(source, intake.episode.recording_path, task=asked.task, hfov_deg=asked.hfov_deg, content=intake.inputs[source.name],
+                     progress=intake.progress)
+
+    return Found((Take(source.stem, write),)) if source.suffix.lower() in SUFFIXES and not source.is_dir() else None
 
 
 def import_video(source: Path, recording: Path, *, task: str = "", hfov_deg: float | None = None, content: str = "",
-                 progress: Callable[[int, int], None] | None = None) -> None:
+                 progress: Callable[[int, int], None] | None = None, stage: str = "import-video/1", beside: Sequence[Track] = (),
+                 parameters: Mapping[str, Any] | None = None, extra: Mapping[str, Any] | None = None) -> None:
     """Copy the packets of a file's main video stream, each with its presentation time, into a new ``recording.h5``.
+
+    `beside` are further streams of the same file, on its time line; `parameters` join the provenance, `extra` the stream's description.
 
     Constant and variable frame rates come through alike. Sound and location tags are left behind. With `hfov_deg` (horizontal
     field of view) the camera gets assumed optics. Raises `FirsthandError` for a file that is no video, is cut off, or is empty.
@@ -52,19 +68,24 @@ def import_video(source: Path, recording: Path, *, task: str = "", hfov_deg: flo
         if first is None:
             raise DamagedError(f"cannot import {source}: the video has no frames")
         container.seek(0, stream=video, any_frame=False)
-        spec = _describe(video, first)
+        spec = _describe(video, first, extra or {})
         calibration = Calibration()
         if hfov_deg is not None:
             upright = first.rotation % 180 == 0
             size = (first.width, first.height) if upright else (first.height, first.width)
             calibration = Calibration({STREAM: CameraCalibration.from_hfov(*size, hfov_deg)})
-        provenance = Provenance({source.name: content}, {"hfov_deg": hfov_deg}, "import-video/1")
+        provenance = Provenance({source.name: content}, {"hfov_deg": hfov_deg, **(parameters or {})}, stage)
         with RecordingWriter(recording, task=task, source="egocentric", provenance=provenance, calibration=calibration) as writer:
             writer.add_stream(spec)
+            for track in beside:
+                writer.add_stream(track.spec)
             try:
                 _copy_packets(container, video, writer, source, progress)
             except FFmpegError as error:
                 raise DamagedError(f"cannot import {source}: it is damaged ({error.strerror}); {AGAIN}") from error
+            for track in beside:
+                for sample in track.samples:
+                    writer.append(sample)
     with Recording(recording) as written:  # both ends decode from what was stored
         stream = written[STREAM]
         if not len(stream):
@@ -109,8 +130,8 @@ def _copy_packets(container: Any, video: Any, writer: RecordingWriter, source: P
         raise DamagedError(f"cannot import {source}: it is cut off, {end_s:.1f} of {whole_s:.1f} s are there; {AGAIN}")
 
 
-def _describe(video: Any, first: Any) -> StreamSpec:
-    extra = {"rotation_deg": first.rotation, "time_base": str(video.time_base), "pix_fmt": first.format.name}
+def _describe(video: Any, first: Any, more: Mapping[str, Any]) -> StreamSpec:
+    extra = {"rotation_deg": first.rotation, "time_base": str(video.time_base), "pix_fmt": first.format.name, **more}
     codec = video.codec_context
     return StreamSpec(
         STREAM, "encoded", "camera", encoding=codec.codec.canonical_name, rate_hz=float(video.average_rate or 0) or None,

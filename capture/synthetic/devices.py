@@ -29,6 +29,10 @@ class DeviceClock:
         noise = rng.normal(0, self.jitter_ns, len(since_start_ns))
         return np.asarray(self.reference_ns + since_start_ns - np.rint(lag - noise).astype(np.int64), np.int64)
 
+    def after_ns(self, device_ns: int, elapsed_ns: int) -> int:
+        """What the counter shows `elapsed_ns` of the session clock after it showed `device_ns`."""
+        return device_ns + elapsed_ns - round(elapsed_ns * (self.drift_ppm * 1e-6 / (1 + self.drift_ppm * 1e-6)))
+
 
 @dataclass(frozen=True)
 class Link:

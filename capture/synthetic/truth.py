@@ -82,7 +82,7 @@ class TrueSegment:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """The content of ``truth.h5``. Row i of every (F, ...) array is the camera frame with sequence number i."""
+    """The content of ``truth.h5``. Row i of every (F, ...) array is the camera frame with sequence number `first_sequence` + i."""
 
     task: str
     instruction: str
@@ -94,6 +94,8 @@ class Truth:
     hands: Mapping[Side, TrueHand]
     streams: Mapping[str, TrueStream]
     segments: tuple[TrueSegment, ...]
+    first_sequence: int = 0
+    """0, but for a part of a take that is repeated for ever."""
 
     def __post_init__(self) -> None:
         set_frozen(self, "t_ns", np.int64, (None,))
@@ -101,8 +103,8 @@ class Truth:
 
     @property
     def sequence(self) -> Nanoseconds:
-        """Camera sequence numbers, shape (F,): 0, 1, 2 ..."""
-        return np.arange(len(self.t_ns), dtype=np.int64)
+        """Camera sequence numbers, shape (F,), without a gap."""
+        return self.first_sequence + np.arange(len(self.t_ns), dtype=np.int64)
 
     def write(self, path: Path) -> None:
         """Write ``truth.h5`` whole or not at all."""
@@ -133,7 +135,8 @@ def read_truth(path: Path) -> Truth:
         hands = {side: _hand(file[f"hands/{side}"]) for side in SIDES if f"hands/{side}" in file}
         segments = tuple(TrueSegment(**segment) for segment in json.loads(file["segments"].asstr()[()]))
         return Truth(str(file.attrs["task"]), str(file.attrs["instruction"]), int(file.attrs["seed"]), file["camera/t_ns"][()],
-                     file["camera/T_world_cam"][()], hands, {name: _stream(group) for name, group in file["streams"].items()}, segments)
+                     file["camera/T_world_cam"][()], hands, {name: _stream(group) for name, group in file["streams"].items()}, segments,
+                     int(file["camera/sequence"][0]))
 
 
 def _hand(group: Any) -> TrueHand:

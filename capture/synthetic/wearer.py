@@ -14,8 +14,9 @@ from firsthand.capture.calibration import Calibration, CameraCalibration
 from firsthand.capture.errors import FirsthandError, unknown
 from firsthand.capture.skeleton import INDEX_TIP, KNUCKLES, THUMB_TIP, TIPS, WRIST, Side
 from firsthand.capture.stream import StreamSpec
+from firsthand.capture.synthetic.ahead import rendered
 from firsthand.capture.synthetic.devices import DeviceClock, Link, Timeline, run_device, sample_times_ns
-from firsthand.capture.synthetic.driver import Payload, Start, SyntheticDriver
+from firsthand.capture.synthetic.driver import Payload, Start, SyntheticDriver, Take
 from firsthand.capture.synthetic.hand import GLOVE_NAMES, glove_rad
 from firsthand.capture.synthetic.head import HeadMotion
 from firsthand.capture.synthetic.raster import View
@@ -50,14 +51,20 @@ class Wearer:
     """One take, fixed by its arguments: the same ones give the same bytes.
 
     `skin` is 0 (lightest) to 4, `sleeve` False for bare arms; None lets the seed choose. `drop_rate` is the share of samples lost
-    on each stream, `burst` the length of one longer outage of the right glove. With `realtime` samples arrive at the pace of the wall
-    clock from the moment the first driver is entered; otherwise as fast as they are read, on a host clock that the seed chose.
+    on each stream, `burst` the length of one longer outage of the right glove.
+
+    With `realtime` samples arrive at the pace of the wall clock, and pictures are rendered before the camera opens. The take starts when
+    the host's monotonic clock shows `start_ns`, or at the moment the first driver is entered; with `loop` it is repeated for ever.
+    Otherwise samples come as fast as they are read, on a host clock that the seed chose.
     `latency_s` gives streams another fastest delivery than usual, by name.
     """
 
     def __init__(self, *, seed: int = 0, task: str = "pick-and-place", duration_s: float = 6.0, fps: float = 30, skin: int | None = None,
                  sleeve: bool | None = None, size_px: tuple[int, int] = (640, 480), realtime: bool = False, drop_rate: float = 0.007,
-                 burst: int = 0, latency_s: Mapping[str, float] | None = None) -> None:
+                 burst: int = 0, start_ns: int | None = None, loop: bool = False,
+                 latency_s: Mapping[str, float] | None = None) -> None:
+        if loop and not realtime:
+            raise FirsthandError("a synthetic take is only repeated in real time; set realtime = true, or loop = false")
         for name in latency_s or ():
             if name not in _LINKS:
                 raise unknown("stream of the synthetic wearer", name, _LINKS)
@@ -73,7 +80,8 @@ class Wearer:
         self._look = TONES[tone if skin is None else skin], sleeve_bgr if covered else None
         self.head = HeadMotion(float(choose.uniform(0, 6)), self.task.nods)
         uptime_ns = int(choose.integers(3_600_000_000_000, 144_000_000_000_000))  # of the host: one to forty hours
-        self._start = Start(None if realtime else uptime_ns)
+        self._start = Start(start_ns if realtime or start_ns is not None else uptime_ns)
+        self._realtime, self._loop_ns = realtime, round(duration_s * 1e9) if loop else None
         self._drop_rate, self._burst = drop_rate, burst
         self._links = {name: replace(link, min_latency_ns=round((latency_s or {}).get(name, link.min_latency_ns * 1e-9) * 1e9))
                        for name, link in _LINKS.items()}
@@ -81,6 +89,11 @@ class Wearer:
         f = width / 2 / np.tan(np.radians(HFOV_DEG) / 2)
         K = np.array([[f, 0, (width - 1) / 2], [0, f, (height - 1) / 2], [0, 0, 1]])
         self.camera = CameraCalibration(K, width, height, source="factory")
+
+    @property
+    def looks(self) -> tuple[Any, ...]:
+        """Everything that decides what the camera sees; drops do not."""
+        return self.seed, self.name, self.duration_s, self.fps, self.size_px, *self._look
 
     def _rng(self, purpose: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, purpose])
@@ -128,8 +141,15 @@ class Wearer:
                 payloads[DEPTH] = self.sensor.depth_png(i, depth)
             return payloads
 
-        return SyntheticDriver(CAMERA, specs, {name: self.timelines[name] for name in (CAMERA, DEPTH)}, take, self._start, self.write_truth,
-                               calibration=Calibration({CAMERA: self.camera, DEPTH: self.camera}))
+        def prepare() -> Take:
+            if not self._realtime:
+                return take
+            ahead = rendered(self)
+            return lambda i: {CAMERA: ahead.payload(i, 0), DEPTH: ahead.payload(i, 1)}
+
+        return SyntheticDriver(CAMERA, specs, {name: self.timelines[name] for name in (CAMERA, DEPTH)}, prepare, self._start,
+                               self.write_truth, calibration=Calibration({CAMERA: self.camera, DEPTH: self.camera}),
+                               realtime=self._realtime, loop_ns=self._loop_ns)
 
     def _numeric_driver(self, name: str) -> SyntheticDriver:
         makers = {"glove-left": lambda: self._glove("left"), "glove-right": lambda: self._glove("right"), IMU: self._imu, POSE: self._pose}
@@ -139,7 +159,8 @@ class Wearer:
         def take(i: int) -> dict[str, Payload]:
             return {name: values[i]}
 
-        return SyntheticDriver(name, (spec,), {name: self.timelines[name]}, take, self._start, self.write_truth, batch=16)
+        return SyntheticDriver(name, (spec,), {name: self.timelines[name]}, lambda: take, self._start, self.write_truth, batch=16,
+                               realtime=self._realtime, loop_ns=self._loop_ns)
 
     def _glove(self, side: Side) -> tuple[StreamSpec, Floats]:
         name = f"glove-{side}"
@@ -189,24 +210,38 @@ class Wearer:
         hands = {side: plan.points_m(t_s)[0] for side, plan in self.task.hands.items()}
         return self.renderer.render(view, self.task.solids(float(t_s[0])), hands)
 
-    def truth(self) -> Truth:
-        """What really happened. In real time, only after a driver was entered: before that the take has no start."""
-        start_ns = self._start.ns()
-        t_s = self.seconds(CAMERA)
-        T_world_cam = np.asarray(self.head.T_world_cam(t_s), np.float64)
+    def truth(self, first: int = 0, count: int = 1) -> Truth:
+        """What really happened in `count` repetitions from number `first` on; a take that is not repeated has the one.
+
+        In real time without a given start only after a driver was entered: before that the take has none.
+        """
+        start_ns, turn_ns = self._start.ns(), self._loop_ns or 0
+        later_ns = turn_ns * (first + np.arange(count))[:, None]
+        t_s, frames = self.seconds(CAMERA), len(self.timelines[CAMERA].t_ns)
         streams = {}
         for name, line in self.timelines.items():
-            clock = line.clock
-            streams[name] = TrueStream(np.arange(len(line.t_ns)), start_ns + line.t_ns, np.flatnonzero(line.lost),
+            clock, n = line.clock, len(line.t_ns)
+            dropped = (np.flatnonzero(line.lost) + n * (first + np.arange(count))[:, None]).ravel()
+            streams[name] = TrueStream(first * n + np.arange(n * count), (start_ns + line.t_ns + later_ns).ravel(), dropped,
                                        start_ns - clock.reference_ns, clock.drift_ppm, clock.reference_ns, line.link.min_latency_ns)
-        hands = {side: self._true_hand(np.asarray(plan.points_m(t_s), np.float64), T_world_cam) for side, plan in self.task.hands.items()}
+        T_world_cam = np.tile(np.asarray(self.head.T_world_cam(t_s), np.float64), (count, 1, 1))
+        hands = {side: self._true_hand(np.tile(np.asarray(plan.points_m(t_s), np.float64), (count, 1, 1)), T_world_cam)
+                 for side, plan in self.task.hands.items()}
         segments = []
-        for span in self.task.spans:
-            a, b = np.searchsorted(t_s, (span.start_s, span.stop_s)).tolist()
-            if a < b:
-                segments.append(TrueSegment(a, b, span.label, span.text))
-        return Truth(self.name, self.task.instruction, self.seed, start_ns + self.timelines[CAMERA].t_ns, T_world_cam, hands, streams,
-                     tuple(segments))
+        for turn in range(first, first + count):
+            for span in self.task.spans:
+                a, b = (np.searchsorted(t_s, (span.start_s, span.stop_s)) + turn * frames).tolist()
+                if a < b:
+                    segments.append(TrueSegment(a, b, span.label, span.text))
+        return Truth(self.name, self.task.instruction, self.seed, (start_ns + self.timelines[CAMERA].t_ns + later_ns).ravel(), T_world_cam,
+                     hands, streams, tuple(segments), first * frames)
+
+    def truth_between(self, from_ns: int, to_ns: int) -> Truth:
+        """The truth of every repetition that a recording from one session time to another can hold."""
+        if self._loop_ns is None:
+            return self.truth()
+        first, last = ((t_ns - self._start.ns()) // self._loop_ns for t_ns in (from_ns, to_ns))
+        return self.truth(max(first, 0), max(last - max(first, 0) + 1, 1))
 
     def _true_hand(self, points_m: Doubles, T_world_cam: Doubles) -> TrueHand:
         in_cam = np.einsum("nji,nkj->nki", T_world_cam[:, :3, :3], points_m - T_world_cam[:, None, :3, 3])
