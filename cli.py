@@ -23,6 +23,7 @@ from firsthand.capture.errors import DamagedError, FirsthandError
 
 if TYPE_CHECKING:
     from firsthand.pipeline import Processed
+    from firsthand.retarget.sync_stage import Sync
 
 app = typer.Typer(name="firsthand", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   help="Record people doing real tasks from their own point of view; get robot training data that can be trusted.")
@@ -290,7 +291,7 @@ def _show_summaries(summaries: list[dict[str, Any]]) -> None:
 def _info_table(item: dict[str, Any]) -> Table:
     """One episode's streams with their timing certificates."""
     title = _plain(f"{item['episode']}  {item['duration_s']} s  {item['source']}  {item['task']}  (timing {item['timing']['verdict']})")
-    columns = ("stream", "carries", "samples", "Hz", "jitter ms", "missing", "drift ppm", "offset ms", "timing")
+    columns = ("stream", "carries", "samples", "Hz", "jitter ms", "missing", "drift ppm", "offset ms", "residual ms", "timing")
     table = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     timings = {s["stream"]: s for s in item["timing"]["streams"]}
     for s in item["streams"]:
@@ -301,7 +302,8 @@ def _info_table(item: dict[str, Any]) -> Table:
             low, high = timing["drift_interval_ppm"]
             drift += f" ±{(high - low) / 2:.1f}"
         offset = "" if timing["offset_interval_ms"] is None else f"±{timing['offset_interval_ms']:.2f}"
-        judged = (str(timing["missing"]), drift, offset, timing["verdict"])
+        residual = "" if timing["calibration_residual_ms"] is None else f"±{timing['calibration_residual_ms']:.2f}"
+        judged = (str(timing["missing"]), drift, offset, residual, timing["verdict"])
         table.add_row(_plain(s["name"]), s["carries"], str(s["samples"]), *figures, *judged)
     return table
 
@@ -413,6 +415,57 @@ def recover(path: Annotated[Path, typer.Argument(metavar="PATH", help="A .part f
                   soft_wrap=True)
     if problems := [f"{take.path}: {take.problem}" for take in takes if take.problem]:
         fail(*problems)
+
+
+@app.command()
+def calibrate(episode: Annotated[Path, typer.Argument(metavar="EPISODE", help="A take of 20 to 30 s of free movement.")],
+              save: Annotated[Path | None, typer.Option(help="The rig's .sync.json; what it knows of other streams stays.")] = None,
+              plot: Annotated[Path | None, typer.Option(help="A PNG to look at; beside --save if not given.")] = None,
+              as_json: AsJson = False) -> None:
+    """Find how late each stream is against the camera, from movement that both saw."""
+    from firsthand.capture.latency import add_latencies
+    from firsthand.capture.library import find_episodes
+    from firsthand.retarget.sync_picture import draw_sync
+    from firsthand.retarget.sync_stage import calibrate as run
+
+    episodes = find_episodes(episode)
+    if len(episodes) > 1:
+        raise FirsthandError(f"{episode} holds {len(episodes)} episodes; name the one that was recorded for calibration, such as "
+                             f"{episodes[-1].path}")
+    with bars() as bar:
+        sync = run(episodes[0], progress=bar)
+    picture = plot or (save.with_suffix(".png") if save else None)
+    if picture:
+        draw_sync(sync, picture)
+    kept = add_latencies(save, sync.latencies) if save else []
+    if as_json:
+        show_json({"episode": episodes[0].id, "reference": sync.reference, "pairs": [pair.to_json() for pair in sync.pairs],
+                   "streams": {name: asdict(latency) for name, latency in sync.latencies.items()}, "missing": sync.missing,
+                   "kept": kept, "saved": str(save) if save else None, "picture": str(picture) if picture else None})
+    else:
+        _show_sync(sync)
+        for what, where in (("saved", save), ("picture", picture)):
+            if where:
+                out.print(_plain(f"{what}: {where}") + (f" (kept: {_plain(', '.join(kept))})" if kept and what == "saved" else ""),
+                          highlight=False, soft_wrap=True)
+    if sync.missing:
+        fail(*(f"{name} has no latency: {why}" for name, why in sync.missing.items()))
+
+
+def _show_sync(sync: "Sync") -> None:
+    table = Table("compared", "by", "lag ms", "residual ms", "agree", "lead", "verdict", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for pair in sync.pairs:
+        lag, known = pair.lag, pair.lag.lag_ns is not None and pair.error_ns is not None
+        figures = (f"{(lag.lag_ns or 0) * 1e-6:+.2f}", f"±{(pair.error_ns or 0) * 1e-6:.2f}") if known else ("", "")
+        verdict = "[green]good[/]" if lag.observable else "[red]refused[/]"
+        table.add_row(f"{_plain(pair.second)} against {_plain(pair.first)}", pair.method, *figures, f"{lag.correlation:.2f}",
+                      f"{lag.confidence:.2f}", verdict)
+    out.print(table)
+    for name, latency in sync.latencies.items():
+        if name != sync.reference:
+            ms = latency.latency_ns * 1e-6
+            out.print(_plain(f"{name} is {abs(ms):.2f} ms {'later' if ms >= 0 else 'earlier'} than {sync.reference}, to "
+                             f"±{latency.error_ns * 1e-6:.2f} ms ({latency.method})"), highlight=False, soft_wrap=True)
 
 
 @app.command()

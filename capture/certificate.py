@@ -55,7 +55,8 @@ class TimingCertificate:
     drift_interval_ppm: tuple[float, float] | None
     """Where it lies with 95 % confidence."""
     offset_interval_ms: float | None
-    """The mapping is this near the truth (95 %) at its worst knot, up to a constant: the fastest delivery's own delay."""
+    """The mapping is this near the truth (95 %) at its worst knot, the calibration's residual included; up to a constant: the fastest
+    delivery's own delay, of this stream, or once calibrated of the reference."""
     segments: int
     """Runs of the device's counter: 1 more than there were restarts, jumps and stalls. A counter that wraps goes on."""
     calibration_residual_ms: float | None
@@ -63,6 +64,8 @@ class TimingCertificate:
     verdict: Verdict
     reasons: tuple[str, ...]
     """Why it is not sound, one sentence each."""
+    calibrated_against: str | None = None
+    """The reference stream whose times these now share; None until then, the stream's own name for the reference."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, lossless."""
@@ -180,6 +183,8 @@ def _certify(stream: Stream, missing: list[int]) -> TimingCertificate:
     clock = stream.clock if steps.samples and spec.clock == "device" else None
     drift = clock.drift_ppm if clock and clock.drift_error_ppm == clock.drift_error_ppm else None
     known = clock is not None and bool(np.isfinite(clock.error_ns).all())
+    latency = stream.latency
+    residual_ns = latency.error_ns if latency else 0
     draft = TimingCertificate(
         stream=spec.name, samples=steps.samples, nominal_hz=spec.rate_hz, measured_hz=rate,
         jitter_p50_ms=None if jitter is None else float(jitter[0]), jitter_p99_ms=None if jitter is None else float(jitter[1]),
@@ -188,8 +193,9 @@ def _certify(stream: Stream, missing: list[int]) -> TimingCertificate:
         gaps=len(missing), missing=sum(missing), longest_gap_s=steps.longest_s,
         drift_ppm=clock.drift_ppm if clock else None,
         drift_interval_ppm=(drift - clock.drift_error_ppm, drift + clock.drift_error_ppm) if clock and drift is not None else None,
-        offset_interval_ms=float(clock.error_ns.max()) * 1e-6 if clock and known else None,
-        segments=len(clock.spans) if clock else 1, calibration_residual_ms=None, verdict="sound", reasons=(),
+        offset_interval_ms=(float(clock.error_ns.max()) + residual_ns) * 1e-6 if clock and known else None,
+        segments=len(clock.spans) if clock else 1, calibration_residual_ms=residual_ns * 1e-6 if latency else None, verdict="sound",
+        reasons=(), calibrated_against=latency.reference if latency else None,
     )
     found = _judge(draft, stream, steps)
     verdict = VERDICTS[max((level for level, _ in found), default=0)]

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firsthand.capture.clock import NO_FLOOR, Clock, Nanoseconds
+from firsthand.capture.clock_batches import corners, through
 from firsthand.capture.clock_cuts import find_cuts, unwrap
 from firsthand.capture.envelope import MIN_BINS, line_under, lowest
 
@@ -18,6 +19,8 @@ WANDER_PER_S = 1.3e-7
 """How fast a clock's drift is taken to change where the fit does not show it: 5 ppm up and down in four minutes."""
 SUPPORT = 8
 """The envelope is known to the height of its eighth lowest bin: as many came nearly as fast as the fastest."""
+CORNER = 0.004
+"""How far a corner may be missed, as a share of a sample's period."""
 FEW_NS = 50e6
 """What is assumed of the transport where fewer than that arrived."""
 SPOTS = 64
@@ -68,10 +71,10 @@ def fit_arrivals(rows: Nanoseconds, raw: Nanoseconds, host: Nanoseconds, stamps:
     return replace(clock, residual_ns=float(middle), residual_p99_ns=float(high))
 
 
-def clock_of(kind: str, rows: npt.NDArray[np.void]) -> Clock:
+def clock_of(kind: str, rows: npt.NDArray[np.void], wrap_ns: int | None = None) -> Clock:
     """The clock of a stream from its index rows, at least one: fitted for ``device``, and none between ``media`` and the session."""
     if kind == "device":
-        return fit_clock(rows["device_ns"], rows["host_ns"])
+        return fit_clock(rows["device_ns"], rows["host_ns"], wrap_ns=wrap_ns)
     return Clock(rows["device_ns"][:1], np.zeros(1, np.int64), error_ns=np.zeros(1))
 
 
@@ -85,10 +88,11 @@ def _floors(t_ns: Nanoseconds, host_ns: Nanoseconds, cuts: Nanoseconds) -> Nanos
     return floors
 
 
-def _fit(device: Nanoseconds, host: Nanoseconds, grain: float) -> tuple[Nanoseconds, Nanoseconds, Floats]:
+def _fit(device: Nanoseconds, host: Nanoseconds, grain: tuple[float, float]) -> tuple[Nanoseconds, Nanoseconds, Floats]:
     """Knots, offsets and half intervals of one run of the counter, shapes (K,)."""
     if len(device) == 1:  # stamps that jump to and fro make as many runs as samples: keep that quick
         return device, host - device, np.array([FEW_NS])
+    phase, resolution = grain
     delay, start = host - device, int(device.min())
     base = int(delay.min())
     x, d = (device - start).astype(np.float64) * 1e-9, (delay - base).astype(np.float64)
@@ -96,7 +100,12 @@ def _fit(device: Nanoseconds, host: Nanoseconds, grain: float) -> tuple[Nanoseco
     span = float(x.max())
     if len(x_low) < MIN_BINS:
         error = _support(d) if len(d) > SUPPORT else FEW_NS + float(d.max())
-        return device[:1], np.array([base]), np.array([error + grain])
+        return device[:1], np.array([base]), np.array([error + phase + resolution])
+
+    if phase and (found := corners(x_low, d_low, phase)):
+        at, low, errors = through(*found, span, WANDER_PER_S)
+        errors = np.minimum(errors + CORNER * phase, phase) + _support_near(x_low, d_low, *found) + resolution
+        return _knots(start + np.rint(at * 1e9).astype(np.int64), base + np.rint(low).astype(np.int64), errors)
 
     count = max(2, round(span / WINDOW_S) + 1)
     centres = np.linspace(0, span, count) if span > WINDOW_S else np.array([span / 2])
@@ -110,14 +119,16 @@ def _fit(device: Nanoseconds, host: Nanoseconds, grain: float) -> tuple[Nanoseco
         bend = np.maximum(bend, np.abs(np.gradient(slope * 1e-9, at)))
     reach = min(WINDOW_S, span / 2)
     support[[0, -1]] *= 2  # a line reaches its ends with arrivals on one side only
-    errors = support + bend * reach**2 / 2 * 1e9 + grain
+    errors = support + bend * reach**2 / 2 * 1e9 + phase + resolution
     low = slope * at + intercept
     if len(at) == 1:  # one line: put both knots on it, so that its slope reaches the ends
         at, low, errors = np.array([0.0, span]), intercept + slope * np.array([0.0, span]), np.repeat(errors, 2)
-    knots = start + np.rint(at * 1e9).astype(np.int64)
-    # Session time may stand still, but not go back, whatever the stamps were.
-    offsets = np.maximum.accumulate(knots + base + np.rint(low).astype(np.int64)) - knots
-    return knots, offsets, errors
+    return _knots(start + np.rint(at * 1e9).astype(np.int64), base + np.rint(low).astype(np.int64), errors)
+
+
+def _knots(knots: Nanoseconds, offsets: Nanoseconds, errors: Floats) -> tuple[Nanoseconds, Nanoseconds, Floats]:
+    """As they are, but that session time may stand still and not go back, whatever the stamps were."""
+    return knots, np.maximum.accumulate(knots + offsets) - knots, errors
 
 
 def _line(centre_s: float, x_s: Floats, delay_ns: Floats) -> tuple[float, float, float, float]:
@@ -132,9 +143,15 @@ def _support(heights_ns: Floats) -> float:
     return float(np.partition(heights_ns, k)[k])
 
 
-def _grain(device: Nanoseconds, host: Nanoseconds) -> float:
-    """What neither more samples nor a better fit would tell, in ns."""
-    return _phase(device, host) + _resolution(device) if len(device) > 1 else 0.0
+def _support_near(x_s: Floats, low_ns: Floats, corner_x: Floats, corner_low: Floats) -> float:
+    """How well the corners of a staircase are known: as the eighth lowest delay is above each, on the worst of them."""
+    near = (np.sort(np.abs(low_ns[np.abs(x_s - x) < 2] - low))[: SUPPORT // 2] for x, low in zip(corner_x, corner_low, strict=True))
+    return float(max(part[-1] for part in near))
+
+
+def _grain(device: Nanoseconds, host: Nanoseconds) -> tuple[float, float]:
+    """What neither more samples nor a better fit would tell, in ns: a batch's phase, and the resolution of the stamps."""
+    return (_phase(device, host), _resolution(device)) if len(device) > 1 else (0.0, 0.0)
 
 
 def _phase(device: Nanoseconds, host: Nanoseconds) -> float:

@@ -253,4 +253,5 @@ def _add_clocks(path: Path, fd: int, laid: Mapping[str, Place]) -> None:
     with h5py.File(path, "r+", libver=("v110", "v110")) as file:
         for name, group in file["streams"].items():
             if laid[name].rows:
-                clock_of_rows(fd, laid[name], group.attrs.get("clock", "device")).write(group.create_group("clock"))
+                clock = clock_of_rows(fd, laid[name], group.attrs.get("clock", "device"), group.attrs.get("wrap_ns"))
+                clock.write(group.create_group("clock"))

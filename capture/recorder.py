@@ -11,6 +11,7 @@ from firsthand.capture.calibration import Calibration
 from firsthand.capture.driver import Driver
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.files import Provenance
+from firsthand.capture.latency import Latency
 from firsthand.capture.recording_writer import RecordingWriter
 from firsthand.capture.stream import Sample
 
@@ -22,12 +23,13 @@ Batches = queue.Queue[tuple[str, list[Sample] | Exception | None]]
 
 
 def record(drivers: Sequence[Driver], path: Path, *, task: str = "", source: str = "wearable", provenance: Provenance | None = None,
-           stop: threading.Event | None = None, progress: Callable[[Mapping[str, int]], None] | None = None) -> dict[str, int]:
+           latencies: Mapping[str, Latency] | None = None, stop: threading.Event | None = None,
+           progress: Callable[[Mapping[str, int]], None] | None = None) -> dict[str, int]:
     """Record until every driver has ended or `stop` is set; returns the number of samples by stream.
 
-    `progress` is called with these numbers as they grow. Ctrl-C ends the take, finishes its recording, and goes on up as
-    `KeyboardInterrupt`. Raises `FirsthandError` when there is no device, or when one fails; what was recorded until then stays in the
-    ``.part`` file, for ``firsthand recover``.
+    `latencies`: what the rig's calibration found. `progress` is called with these numbers as they grow. Ctrl-C ends the take, finishes
+    its recording, and goes on up as `KeyboardInterrupt`. Raises `FirsthandError` when there is no device, or when one fails; what was
+    recorded until then stays in the ``.part`` file, for ``firsthand recover``.
     """
     if not drivers:
         raise FirsthandError("no device to record from; name at least one in the rig")
@@ -36,7 +38,7 @@ def record(drivers: Sequence[Driver], path: Path, *, task: str = "", source: str
     with ExitStack() as devices:
         opened = [devices.enter_context(driver) for driver in drivers]
         calibration = reduce(Calibration.merged, (driver.calibration for driver in opened))
-        with RecordingWriter(path, task=task, source=source, provenance=provenance, calibration=calibration) as writer:
+        with RecordingWriter(path, task=task, source=source, provenance=provenance, calibration=calibration, latencies=latencies) as writer:
             for driver in opened:
                 for spec in driver.streams:
                     writer.add_stream(spec)

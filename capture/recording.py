@@ -17,6 +17,7 @@ from firsthand.capture.clock_fit import clock_of
 from firsthand.capture.decode import decode_depth, decode_images
 from firsthand.capture.errors import DamagedError, unknown
 from firsthand.capture.files import Provenance, reading_inside
+from firsthand.capture.latency import Latency
 from firsthand.capture.layout import FORMAT, GAPS, MARKERS, VERSION, checksum
 from firsthand.capture.scan import scan
 from firsthand.capture.segment import LIVE, place
@@ -213,13 +214,22 @@ class Stream:
         """The mapping from device to session time; of a live file, fitted to what is there."""
         with reading_inside(self.path, RESTORE):
             if self._live:
-                return clock_of(self.spec.clock, self.rows)
+                return clock_of(self.spec.clock, self.rows, self.spec.wrap_ns)
             return Clock.read(self._group["clock"])
 
     @cached_property
+    def latency(self) -> Latency | None:
+        """How late the clock's times are against the rig's reference; None where the rig was not calibrated."""
+        with reading_inside(self.path, RESTORE):
+            return Latency.read(self._group)
+
+    @cached_property
     def t_ns(self) -> Nanoseconds:
-        """Times on the session clock."""
-        return self.clock.to_session(self.device_ns, self.order) if len(self) else np.zeros(0, np.int64)
+        """Times on the session clock, the latency taken off."""
+        if not len(self):
+            return np.zeros(0, np.int64)
+        late_ns = self.latency.latency_ns if self.latency else 0
+        return self.clock.to_session(self.device_ns, self.order) - late_ns
 
     @cached_property
     def values(self) -> npt.NDArray[np.float64]:
@@ -279,5 +289,6 @@ def read_spec(group: Any) -> StreamSpec:
         name=str(group.name).rsplit("/", 1)[-1], kind=attrs["kind"], role=attrs["role"], encoding=attrs.get("encoding", ""),
         names=names, units=units, rate_hz=float(attrs["rate_hz"]) if "rate_hz" in attrs else None, **size,
         about=attrs.get("about", ""), side=attrs.get("side", ""), clock=attrs.get("clock", "device"),
+        wrap_ns=int(attrs["wrap_ns"]) if "wrap_ns" in attrs else None,
         extra=json.loads(attrs.get("extra", "{}")), extradata=group["extradata"][()].tobytes() if "extradata" in group else b"",
     )

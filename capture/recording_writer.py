@@ -24,6 +24,7 @@ from firsthand.capture.errors import FirsthandError
 from firsthand.capture.files import Provenance
 from firsthand.capture.gap_ledger import Cause, Counter
 from firsthand.capture.journal import JournalWriter
+from firsthand.capture.latency import Latency
 from firsthand.capture.layout import FORMAT, GAPS, MARKERS, VERSION, rows_of
 from firsthand.capture.recover import finish_take, remove_take, temporary_path
 from firsthand.capture.segment import Capacity
@@ -41,15 +42,17 @@ class RecordingWriter:
     ``recording.h5.journal`` where files cannot have holes. An error on the way, even the end of the process, leaves them for
     ``firsthand recover``; only the last `sync_s` seconds can be lost, and only to a power cut.
 
-    `storage` is found out by a test of the folder; the variable FIRSTHAND_STORAGE also sets it.
+    `storage` is found out by a test of the folder; the variable FIRSTHAND_STORAGE also sets it. `latencies`: what the rig's calibration
+    found, by stream; those of streams that are not recorded are passed over.
     """
 
     def __init__(self, path: Path, *, task: str = "", source: str = "wearable", provenance: Provenance | None = None,
-                 calibration: Calibration | None = None, capacity: Capacity | None = None, sync_s: float = 0.25,
-                 storage: Storage | None = None) -> None:
+                 calibration: Calibration | None = None, latencies: Mapping[str, Latency] | None = None, capacity: Capacity | None = None,
+                 sync_s: float = 0.25, storage: Storage | None = None) -> None:
         if path.suffix != ".h5":  # recovery knows the files of a take by it
             raise ValueError(f"a recording is called <something>.h5, got {path.name!r}")
         self.path = path
+        self._latencies = latencies or {}
         self.part = path.with_name(path.name + ".part")
         self._capacity = capacity or Capacity()
         self._sync_s = sync_s
@@ -90,6 +93,8 @@ class RecordingWriter:
         self._streams[spec.name] = _Tally(spec)
         group = self._source.create_group(f"streams/{spec.name}")
         write_spec(group, spec)
+        if spec.clock == "device" and spec.name in self._latencies:
+            self._latencies[spec.name].write(group)
         group.create_dataset("index", (0,), rows_of(spec.kind))
         if spec.kind == "encoded":
             group.create_dataset("heap", (0,), np.uint8)

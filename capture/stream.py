@@ -44,6 +44,8 @@ class StreamSpec:
     side: Literal["", "left", "right"] = ""
     clock: Literal["device", "media"] = "device"
     """``device``: own counter, mapped to the session by a `Clock`. ``media``: presentation times, already the session's."""
+    wrap_ns: int | None = None
+    """The range of the device's counter, where it is known to wrap; without it the usual ones are recognised."""
     extra: dict[str, Any] = field(default_factory=dict)
     """Anything else worth keeping, as plain JSON: serial number, firmware, ``depth_unit_m``, ``rotation_deg``."""
     extradata: bytes = b""

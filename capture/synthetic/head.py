@@ -1,7 +1,7 @@
 """Where the wearer's head camera is: a person leaning over a table, never quite still."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,17 +19,33 @@ _REST_M = np.array([0.0, -0.16, 0.50])
 _STEP_S = 1e-3
 
 
+class Nod(NamedTuple):
+    """The head turned somewhere and back."""
+
+    start_s: float
+    stop_s: float
+    yaw_deg: float
+    pitch_deg: float
+    roll_deg: float
+
+
 @dataclass(frozen=True)
 class HeadMotion:
     """The head's path; `phase` makes takes differ."""
 
     phase: float = 0.0
+    nods: tuple[Nod, ...] = ()
 
     def T_world_cam(self, t_s: Floats) -> Floats:
         """Poses of the camera, shape (N, 4, 4)."""
         t, p = np.asarray(t_s, np.float64), self.phase
         place = _REST_M + np.stack([0.02 * np.sin(0.8 * t + p), 0.015 * np.sin(0.6 * t + 2 * p), 0.01 * np.sin(1.1 * t + 3 * p)], 1)
         yaw, pitch, roll = 3 * np.sin(0.5 * t + p), 3 * np.sin(0.7 * t + 2 * p), 2 * np.sin(0.9 * t + p)
+        if self.nods:
+            starts, stops, *turns = np.array(self.nods).T
+            s = np.clip((t[:, None] - starts) / (stops - starts), 0, 1)
+            more = 16 * s**2 * (1 - s) ** 2 @ np.stack(turns, 1)
+            yaw, pitch, roll = yaw + more[:, 0], pitch + more[:, 1], roll + more[:, 2]
         R = about(2, np.radians(yaw)) @ R_WORLD_CAM @ about(0, np.radians(pitch)) @ about(2, np.radians(roll))
         return poses(R, place)
 

@@ -44,6 +44,30 @@ def glide(t_s: Floats, at_s: Floats, values: Floats) -> Floats:
     return np.asarray(values[k] + (values[k + 1] - values[k]) * s**3 * (10 - 15 * s + 6 * s * s))
 
 
+class Press(NamedTuple):
+    """One finger bent and straightened again, as on a piano."""
+
+    start_s: float
+    stop_s: float
+    finger: int
+    """0 (thumb) to 4 (little)."""
+    bend_rad: float
+    """Of the knuckle, at the deepest."""
+
+
+_PRESSED = np.zeros((5, N_ANGLES))
+_PRESSED[0, [14, 15]] = 0.7, 0.9
+for _finger in range(4):
+    _PRESSED[1 + _finger, [_finger, 4 + _finger, 8 + _finger]] = 1.0, 0.8, 0.5
+"""How much each angle takes part when a finger is pressed."""
+
+
+def bumps(t_s: Floats, starts_s: Floats, stops_s: Floats) -> Floats:
+    """Smooth rises from 0 to 1 and back between each start and stop (K,), shape (N, K)."""
+    s = np.clip((t_s[:, None] - starts_s) / (stops_s - starts_s), 0, 1)
+    return np.asarray(16 * s**2 * (1 - s) ** 2)
+
+
 class Key(NamedTuple):
     """Where a hand is at one moment, at rest for an instant."""
 
@@ -67,6 +91,7 @@ class HandPlan:
     """(from s, to s, height m): raise the path between two times in a smooth arc."""
     phase: float = 0.0
     """Makes one take's small movements differ from another's."""
+    presses: tuple[Press, ...] = ()
 
     def _glide(self, t_s: Floats, values: Sequence[npt.ArrayLike]) -> Floats:
         return glide(t_s, np.array([key.t_s for key in self.keys]), np.asarray(values, np.float64))
@@ -76,7 +101,11 @@ class HandPlan:
         t_s = np.asarray(t_s, np.float64)
         k = np.arange(N_ANGLES)
         wander = 1 + 0.09 * np.sin(t_s[:, None] * (1.1 + 0.13 * (k % 5)) + self.phase + 2.4 * k)
-        return np.asarray(self._glide(t_s, [GRIPS[key.grip] for key in self.keys]) * (1 + (wander - 1) * _FREE))
+        angles = self._glide(t_s, [GRIPS[key.grip] for key in self.keys]) * (1 + (wander - 1) * _FREE)
+        if self.presses:
+            starts, stops, fingers, bends = np.array(self.presses).T
+            angles = angles + bumps(t_s, starts, stops) @ (bends[:, None] * _PRESSED[fingers.astype(np.int64)])
+        return np.asarray(angles)
 
     def pinch_m(self, t_s: Floats) -> Floats:
         """World position of the pinch, shape (N, 3)."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from firsthand.capture.errors import unknown
 from firsthand.capture.plugins import find
 from firsthand.capture.skeleton import Side
+from firsthand.capture.synthetic.head import Nod
 from firsthand.capture.synthetic.plan import HandPlan
 from firsthand.capture.synthetic.solids import Solid
 
@@ -19,12 +20,15 @@ TASKS: dict[str, str] = {
     "pick-and-place": "firsthand.capture.synthetic.pick_and_place:pick_and_place",
     "pour": "firsthand.capture.synthetic.pour:pour",
     "fold": "firsthand.capture.synthetic.fold:fold",
+    "calibrate": "firsthand.capture.synthetic.calibrate:calibrate",
 }
 """Name -> ``"module:function"`` of (random generator, scale of time) -> `Task`."""
 
 NATURAL_S = 6.0
 """How long each task takes when time is not stretched."""
 _SLOWEST = 1.5
+_ENDLESS = ("calibrate",)
+"""Tasks that go on as long as the take."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +52,20 @@ class Task:
     """In order, not overlapping."""
     solids: Callable[[float], tuple[Solid, ...]]
     """The things on the table at a time in seconds."""
+    nods: tuple[Nod, ...] = ()
+    """How the head moves besides its own sway."""
 
 
 def make_task(name: str, rng: np.random.Generator, duration_s: float) -> Task:
-    """The task called `name`, drawn from `rng` and fitted into `duration_s`; at most half as slow again, then the hands rest.
+    """The task called `name`, drawn from `rng` and fitted into `duration_s`; at most half as slow again, then the hands rest;
+    ``calibrate`` goes on to the end.
 
     Raises `FirsthandError` for an unknown name.
     """
     if name not in TASKS:
         raise unknown("synthetic task", name, TASKS)
     make: Callable[[np.random.Generator, float], Task] = find("tasks", TASKS, name)
-    return make(rng, min(duration_s / NATURAL_S, _SLOWEST))
+    return make(rng, duration_s / NATURAL_S if name in _ENDLESS else min(duration_s / NATURAL_S, _SLOWEST))
 
 
 def pick(rng: np.random.Generator, named: Mapping[str, tuple[int, int, int]], *, but: str = "") -> tuple[str, tuple[int, int, int]]:

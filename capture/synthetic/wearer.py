@@ -1,5 +1,7 @@
 """The synthetic wearer: one take of a task, seen by a head camera, an IMU, a pose tracker and two gloves that can be wrong."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firsthand.capture.calibration import Calibration, CameraCalibration
-from firsthand.capture.errors import FirsthandError
+from firsthand.capture.errors import FirsthandError, unknown
 from firsthand.capture.skeleton import INDEX_TIP, KNUCKLES, THUMB_TIP, TIPS, WRIST, Side
 from firsthand.capture.stream import StreamSpec
 from firsthand.capture.synthetic.ahead import rendered
@@ -54,13 +56,18 @@ class Wearer:
     With `realtime` samples arrive at the pace of the wall clock, and pictures are rendered before the camera opens. The take starts when
     the host's monotonic clock shows `start_ns`, or at the moment the first driver is entered; with `loop` it is repeated for ever.
     Otherwise samples come as fast as they are read, on a host clock that the seed chose.
+    `latency_s` gives streams another fastest delivery than usual, by name.
     """
 
     def __init__(self, *, seed: int = 0, task: str = "pick-and-place", duration_s: float = 6.0, fps: float = 30, skin: int | None = None,
                  sleeve: bool | None = None, size_px: tuple[int, int] = (640, 480), realtime: bool = False, drop_rate: float = 0.007,
-                 burst: int = 0, start_ns: int | None = None, loop: bool = False) -> None:
+                 burst: int = 0, start_ns: int | None = None, loop: bool = False,
+                 latency_s: Mapping[str, float] | None = None) -> None:
         if loop and not realtime:
             raise FirsthandError("a synthetic take is only repeated in real time; set realtime = true, or loop = false")
+        for name in latency_s or ():
+            if name not in _LINKS:
+                raise unknown("stream of the synthetic wearer", name, _LINKS)
         if duration_s < 3:
             raise FirsthandError(f"a synthetic take of {duration_s} s is too short to do anything in; ask for 3 s or more")
         if skin is not None and not 0 <= skin < len(TONES):
@@ -71,11 +78,13 @@ class Wearer:
         tone, sleeve_bgr = int(choose.integers(len(TONES))), _SLEEVES[int(choose.integers(len(_SLEEVES)))]
         covered = bool(choose.random() < 0.6) if sleeve is None else sleeve
         self._look = TONES[tone if skin is None else skin], sleeve_bgr if covered else None
-        self.head = HeadMotion(float(choose.uniform(0, 6)))
+        self.head = HeadMotion(float(choose.uniform(0, 6)), self.task.nods)
         uptime_ns = int(choose.integers(3_600_000_000_000, 144_000_000_000_000))  # of the host: one to forty hours
         self._start = Start(start_ns if realtime or start_ns is not None else uptime_ns)
         self._realtime, self._loop_ns = realtime, round(duration_s * 1e9) if loop else None
         self._drop_rate, self._burst = drop_rate, burst
+        self._links = {name: replace(link, min_latency_ns=round((latency_s or {}).get(name, link.min_latency_ns * 1e-9) * 1e9))
+                       for name, link in _LINKS.items()}
         width, height = size_px
         f = width / 2 / np.tan(np.radians(HFOV_DEG) / 2)
         K = np.array([[f, 0, (width - 1) / 2], [0, f, (height - 1) / 2], [0, 0, 1]])
@@ -100,9 +109,9 @@ class Wearer:
             rate = self.fps if name == CAMERA else _RATES_HZ[name]
             t_ns = sample_times_ns(rate, self.duration_s, clock, float(rng.uniform(0, 0.5 / rate)))
             burst = self._burst if name == "glove-right" else 0
-            lines[name] = run_device(t_ns, clock, _LINKS[name], rng, drop_rate=self._drop_rate, burst=burst)
+            lines[name] = run_device(t_ns, clock, self._links[name], rng, drop_rate=self._drop_rate, burst=burst)
         colour = lines[CAMERA]
-        lines[DEPTH] = run_device(colour.t_ns, colour.clock, _LINKS[DEPTH], self._rng(99), drop_rate=self._drop_rate,
+        lines[DEPTH] = run_device(colour.t_ns, colour.clock, self._links[DEPTH], self._rng(99), drop_rate=self._drop_rate,
                                   device_ns=colour.device_ns)
         return lines
 

@@ -300,3 +300,36 @@ def test_a_clock_from_before_there_were_segments_still_reads(tmp_path: Path) -> 
 def test_a_clock_that_makes_no_sense_is_refused(fields: dict[str, list[int]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Clock(**{"device_ns": [1], "offset_ns": [0], **fields})  # type: ignore[arg-type]
+
+
+# --- Batches
+
+
+def adrift(seconds: float, seed: int, ppm: float = 50) -> Stamps:
+    """A device at 200 Hz of which the host asks for all there is every 15 ms by its own clock; the answer takes 1.5 ms and more."""
+    rng = np.random.default_rng(seed)
+    ticks = np.arange(round(seconds * 200)) * 5_000_000
+    true = 3 * 10**12 + np.rint(ticks * (1 + ppm * 1e-6) + rng.uniform(0, 5e6)).astype(np.int64)
+    asked = -(-true // 15_000_000) * 15_000_000
+    arrival = asked + 1_500_000 + np.repeat(rng.exponential(2e5, len(true) // 3 + 1), 3)[: len(true)].astype(np.int64)
+    keep = rng.random(len(true)) > 0.01
+    return true[keep], ticks[keep] + 10**15, np.maximum.accumulate(arrival)[keep]
+
+
+@pytest.mark.parametrize("ppm", [50, -80])
+@pytest.mark.parametrize("seed", range(4))
+def test_batches_that_slide_against_the_sampling_are_seen_through(ppm: float, seed: int) -> None:
+    """The least delay climbs through a whole sample period and falls back; its corners tell the offset all the same."""
+    true, device, host = adrift(400, seed, ppm)
+    clock = fit_clock(device, host)
+    error_ms = (clock.to_session(device) - true - 1_500_000) * 1e-6
+    assert np.quantile(np.abs(error_ms), 0.99) < 0.15
+    assert clock.error_ns.max() * 1e-6 < 2
+    assert (np.abs(error_ms) <= np.interp(device, clock.device_ns, clock.error_ns) * 1e-6).all()
+
+
+def test_batches_in_step_keep_what_they_do_not_tell_in_the_interval() -> None:
+    true, device, host = adrift(100, 0, ppm=0)
+    clock = fit_clock(device, host)
+    assert clock.error_ns.min() >= 5e6
+    assert np.abs(clock.to_session(device) - true - 1_500_000).max() <= clock.error_ns.max()

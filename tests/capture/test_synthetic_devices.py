@@ -205,3 +205,23 @@ def test_transport_never_overtakes_itself() -> None:
 def test_impossible_wishes_are_told_so(options: dict[str, object], message: str) -> None:
     with pytest.raises(FirsthandError, match=message):
         open_wearer(**options)  # type: ignore[arg-type]
+
+
+def test_a_stream_can_be_given_another_latency_and_the_truth_knows() -> None:
+    plain, late = small_wearer(), small_wearer(latency_s={"imu": 0.031})  # type: ignore[arg-type]
+    assert late.truth().streams["imu"].min_latency_ns == 31_000_000
+    difference = late.timelines["imu"].arrival_ns - plain.timelines["imu"].arrival_ns
+    assert (difference == 31_000_000 - plain.truth().streams["imu"].min_latency_ns).all()
+    assert (late.timelines["head"].arrival_ns == plain.timelines["head"].arrival_ns).all()
+    with pytest.raises(FirsthandError, match="no stream of the synthetic wearer called 'imo'"):
+        small_wearer(latency_s={"imo": 0.1})  # type: ignore[arg-type]
+
+
+def test_calibration_goes_on_to_the_end_of_the_take() -> None:
+    wearer = Wearer(seed=1, task="calibrate", duration_s=20, size_px=SMALL)
+    t_s = np.arange(0, 20, 0.05)
+    for plan in wearer.task.hands.values():
+        moved = np.abs(np.diff(plan.angles(t_s), axis=0)).sum(1)
+        assert (moved[:380].reshape(-1, 19).max(1) > 0.05).all()
+    turned = wearer.head.imu(t_s)[:, 3:]
+    assert np.abs(turned[-60:]).max() > 0.2

@@ -46,6 +46,8 @@ def test_both_hands_stay_in_the_picture_and_apart(truth: Truth) -> None:
 
 
 def test_a_take_begins_with_an_open_hand_and_carries_with_a_closed_pinch(truth: Truth) -> None:
+    if truth.task == "calibrate":
+        pytest.skip("nothing is carried")
     assert all(truth.hands[side].aperture_m[0] > 0.05 for side in SIDES)
     carry = next(s for s in truth.segments if s.label == "carry")
     assert truth.hands["right"].aperture_m[carry.a : carry.b].max() < 0.020
@@ -53,6 +55,8 @@ def test_a_take_begins_with_an_open_hand_and_carries_with_a_closed_pinch(truth: 
 
 
 def test_segments_are_ordered_frames_that_tell_the_whole_task(truth: Truth) -> None:
+    if truth.task == "calibrate":
+        pytest.skip("it has no parts")
     labels = [segment.label for segment in truth.segments]
     assert labels[:3] == ["reach", "grasp", "carry"]
     assert "release" in labels
