@@ -1,6 +1,6 @@
 """Are injected latencies found, and do the stated intervals hold? The synthetic wearer, calibrated and then recorded at work.
 
-    python bench/coverage.py [--runs 40] [--seconds 20] [--folder DIR]
+    python bench/coverage.py [--runs 40] [--seconds 20] [--processes] [--folder DIR]
 
 Each run draws a wearer, clocks and the fastest delivery of every stream (1 to 50 ms) from its seed, and goes the way a collector goes: a
 calibration take of free movement through the recorder, `firsthand calibrate` on its pictures and numbers, then a take at work recorded
@@ -9,7 +9,8 @@ with what that found. Counted are
 * latencies: those found, within their residual of those injected (all against the camera's);
 * certificate: streams of the second take of which every sample, mapped, lies within the certificate's offset interval of its true time.
 
-A run is minutes of pictures and hand tracking: about 40 s of CPU each. DIR keeps the takes, to be used again.
+With --processes both takes go through the real recorder: each device a process of its own in real time, a writer, and another process that
+finishes. A run is minutes of pictures and hand tracking: about 40 s of CPU each. DIR keeps the takes, to be used again.
 """
 
 import argparse
@@ -21,34 +22,68 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from firsthand.capture.certificate import certify
+from firsthand.capture.drivers.synthetic import render_ahead, truth_of
 from firsthand.capture.latency import Latency, add_latencies, read_latencies
 from firsthand.capture.library import Episode
+from firsthand.capture.live.supervisor import Supervisor
 from firsthand.capture.recorder import record
+from firsthand.capture.rig import Device, Rig
 from firsthand.capture.synthetic.truth import Truth, read_truth
 from firsthand.capture.synthetic.wearer import Wearer
 from firsthand.retarget.hand_model import hand_model
 from firsthand.retarget.sync_stage import calibrate
 
 STREAMS = ("head", "head-depth", "imu", "head-pose", "glove-left", "glove-right")
+DEVICES = ("head", "imu", "head-pose", "glove-left", "glove-right")
 GOAL = 0.95
+SET_UP_NS = 4_000_000_000
+"""Before the wearer begins: the processes must be up."""
 WORK_S = 10.0
+
+
+def latencies_of(seed: int) -> dict[str, float]:
+    """The fastest delivery of each stream of a rig, in seconds."""
+    rng = np.random.default_rng([seed, 1000])
+    return {name: float(rng.uniform(0.001, 0.05)) for name in STREAMS}
 
 
 def wearer(seed: int, *, seconds: float, work: bool) -> Wearer:
     """The rig of a seed, in its calibration take or at work; latencies are the rig's, clocks and drops the take's."""
-    rng = np.random.default_rng([seed, 1000])
-    latency_s = {name: float(rng.uniform(0.001, 0.05)) for name in STREAMS}
+    latency_s = latencies_of(seed)
     size = (96, 72) if work else (320, 240)  # the work is only timed, nobody looks at it
     return Wearer(seed=seed + 500_000 * work, task="pick-and-place" if work else "calibrate", duration_s=seconds, size_px=size,
                   latency_s=latency_s)  # fmt: skip
 
 
+def options_of(seed: int, *, seconds: float, work: bool) -> dict[str, Any]:
+    """The same as a driver's options."""
+    who = wearer(seed, seconds=seconds, work=work)
+    return {"seed": who.seed, "task": who.name, "duration_s": seconds, "size_px": list(who.size_px), "latency_s": latencies_of(seed)}
+
+
+def record_by_processes(seed: int, folder: Path, *, seconds: float, work: bool = False, sync: Path | None = None) -> Episode:
+    """Record one take as `firsthand record` does, in real time, with its truth beside."""
+    episode, given = Episode(folder), options_of(seed, seconds=seconds, work=work)
+    shutil.rmtree(folder, ignore_errors=True)
+    render_ahead({**given, "realtime": True})
+    given |= {"realtime": True, "start_ns": time.monotonic_ns() + SET_UP_NS}
+    rig = Rig("worn", tuple(Device(name, "synthetic", {**given, "only": [name]}) for name in DEVICES), pre_roll_s=5, sync=sync)
+    with Supervisor(rig, folder / "logs", lambda: folder) as recorder:
+        if not recorder.wait(lambda s: s.state == "ready" and not s.missing_devices, 60):
+            raise SystemExit(f"the rig did not come up: {recorder.status().devices}")
+        recorder.start("calibrate")
+        recorder.wait(lambda s: bool(s.takes) and s.takes[-1].state == "finished", seconds + 60)
+    truth_of(given).write(episode.truth_path)
+    return episode
+
+
 def record_take(seed: int, folder: Path, *, seconds: float, work: bool = False, latencies: Mapping[str, Latency] | None = None) -> Episode:
-    """Record one take of a rig into `folder`, with its truth beside. Another way to record goes here."""
+    """Record one take of a rig into `folder`, with its truth beside, in this process and as fast as it goes."""
     who, episode = wearer(seed, seconds=seconds, work=work), Episode(folder)
     if episode.truth_path.exists() and not work:  # of an earlier run
         return episode
@@ -72,13 +107,16 @@ class Outcome:
     interval_ms: float
 
 
-def run(seed: int, folder: Path, seconds: float) -> list[Outcome]:
+def run(seed: int, folder: Path, seconds: float, processes: bool) -> list[Outcome]:
     """Calibrate the rig of a seed, record with it, and compare with the truth."""
-    take = record_take(seed, folder / "calibration" / "000", seconds=seconds)
+    first, second, kept_in = folder / "calibration" / "000", folder / "work" / "000", folder / "rig.sync.json"
+    take = record_by_processes(seed, first, seconds=seconds) if processes else record_take(seed, first, seconds=seconds)
     sync = calibrate(take)
-    add_latencies(folder / "rig.sync.json", sync.latencies)
-    kept = read_latencies(folder / "rig.sync.json")
-    work = record_take(seed, folder / "work" / "000", seconds=WORK_S, work=True, latencies=kept)
+    kept_in.unlink(missing_ok=True)
+    add_latencies(kept_in, sync.latencies)
+    kept = read_latencies(kept_in)
+    work = (record_by_processes(seed, second, seconds=WORK_S, work=True, sync=kept_in) if processes else
+            record_take(seed, second, seconds=WORK_S, work=True, latencies=kept))
     before, after = (read_truth(episode.truth_path) for episode in (take, work))
     return [_outcome(seed, name, kept, before, after, work) for name in STREAMS if name != sync.reference]
 
@@ -103,13 +141,14 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=40)
     parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--processes", action="store_true")
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     hand_model()
     began, outcomes = time.process_time(), []
     with tempfile.TemporaryDirectory() as temporary:
         for seed in range(options.first, options.first + options.runs):
-            outcomes += run(seed, (options.folder or Path(temporary)) / f"{seed:03d}", options.seconds)
+            outcomes += run(seed, (options.folder or Path(temporary)) / f"{seed:03d}", options.seconds, options.processes)
             told = (f"{o.stream} {o.error_ms:+.2f} ±{o.residual_ms:.2f}" + ("" if _held(o) else " OUT") for o in outcomes if o.seed == seed)
             print(f"{seed:4d}  {'  '.join(told)}", flush=True)
     found = [o for o in outcomes if np.isfinite(o.error_ms)]
@@ -135,7 +174,7 @@ def main() -> int:
           f"{share_found:.1%} found; {time.process_time() - began:.0f} s CPU")
     rounded = {name: {k: round(v, 4) for k, v in f.items()} for name, f in per_stream.items()}
     print(json.dumps({"bench": "coverage", "figures": {"runs": options.runs, "latencies": round(latencies, 4),
-                      "certificate": round(certificate, 4), "found": round(share_found, 4), **rounded},
+                      "processes": options.processes, "certificate": round(certificate, 4), "found": round(share_found, 4), **rounded},
                       "goals": {"latencies": GOAL, "certificate": GOAL, "found": GOAL}, "ok": ok}))  # fmt: skip
     return 0 if ok else 1
 

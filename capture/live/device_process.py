@@ -14,7 +14,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
@@ -170,13 +170,13 @@ class _Lane:
     number: int
     ring: Ring
     how: str
-    _clock: LiveClock = field(default_factory=LiveClock)
     _next_sequence: int | None = None
     _ring_drops: int = 0
     _encoder_drops: int = 0
     _waits_for_key: bool = False
 
     def __post_init__(self) -> None:
+        self._clock = LiveClock(wrap_ns=self.spec.wrap_ns)
         self._encoder: Any = None
         if self.spec.encoding == "raw":
             from firsthand.capture.encode import open_encoder

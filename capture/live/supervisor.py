@@ -8,12 +8,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from firsthand.capture.errors import FirsthandError
+from firsthand.capture.latency import read_latencies
 from firsthand.capture.live.child import Child, Events
 from firsthand.capture.live.disk_left import disk_status
 from firsthand.capture.live.status import DeviceState, Message, State, Status, TakeStatus
@@ -65,6 +66,9 @@ class Supervisor:
             self._logs.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FirsthandError(f"cannot write to {self._logs}: {error.strerror or error}") from error
+        sync = self.rig.sync
+        if sync and not sync.exists():
+            self._say("warn", f"{sync} is not there, so times are not corrected for latencies; docs/timing.md says how to find them")
         self._devices = {d.name: Watched(d, self._logs / f"device-{d.name}.log", self.rig.pre_roll_s) for d in self.rig.devices}
         self._start_writer(go_on=False)
         for watched in self._devices.values():
@@ -95,7 +99,10 @@ class Supervisor:
     # what a person does
 
     def start(self, task: str) -> Path:
-        """Begin a take and return its folder. Raises `FirsthandError` when one is running or a required device is not."""
+        """Begin a take and return its folder. The rig's latencies are read anew for each.
+
+        Raises `FirsthandError` when one is running, a required device is not, or the rig's ``sync`` file is damaged.
+        """
         with self._changed:
             if self._taking:
                 raise FirsthandError(f"{self._taking.folder} is still being recorded; stop it first")
@@ -192,10 +199,12 @@ class Supervisor:
             self._writer.send({"do": "streams", "device": watched.name, **told})
 
     def _begin(self, task: str) -> Path:
+        sync = self.rig.sync
+        latencies = read_latencies(sync) if sync and sync.exists() else {}
         folder = self._next_folder()
         self._taking, self._tally = _Taking(folder, task), {}
         self._writer.send({"do": "start", "folder": str(folder), "task": task, "source": self.rig.source, "host_ns": time.monotonic_ns(),
-                           "parameters": self._parameters})
+                           "parameters": self._parameters, "latencies": {name: asdict(found) for name, found in latencies.items()}})
         return folder
 
     def _hear_writer(self, event: Mapping[str, Any]) -> None:

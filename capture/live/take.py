@@ -11,6 +11,7 @@ import numpy as np
 from firsthand.capture.calibration import Calibration
 from firsthand.capture.files import Provenance
 from firsthand.capture.gap_ledger import Cause
+from firsthand.capture.latency import Latency
 from firsthand.capture.library import RECORDING
 from firsthand.capture.live.ring import GAP, Record
 from firsthand.capture.recording_writer import RecordingWriter
@@ -37,8 +38,9 @@ class Take:
         self.why = ""
         self._tallies = {spec.name: _Tally() for spec in specs}
         self._waiting: list[Sample] = []
+        latencies = {name: Latency(**fields) for name, fields in order["latencies"].items()}
         self._writer = RecordingWriter(self.folder / RECORDING, task=order["task"], source=order["source"], calibration=calibration,
-                                       provenance=Provenance(parameters=order["parameters"], stage="record/2"))
+                                       latencies=latencies, provenance=Provenance(parameters=order["parameters"], stage="record/2"))
         try:
             for spec in specs:
                 self._writer.add_stream(spec)

@@ -14,8 +14,10 @@ import cv2
 import numpy as np
 import pytest
 
+from firsthand.capture.certificate import certify
 from firsthand.capture.decode import decode_images
 from firsthand.capture.errors import FirsthandError
+from firsthand.capture.latency import Latency, write_latencies
 from firsthand.capture.live.status import Status
 from firsthand.capture.live.supervisor import Supervisor
 from firsthand.capture.pattern.barcode import read_barcode
@@ -40,9 +42,9 @@ def all_finished(status: Any) -> bool:
 class Worn:
     """A rig of pattern devices, recording into a folder."""
 
-    def __init__(self, folder: Path, *devices: Device, pre_roll_s: float = 0.0) -> None:
+    def __init__(self, folder: Path, *devices: Device, pre_roll_s: float = 0.0, sync: Path | None = None) -> None:
         self.folder, self._numbers = folder, itertools.count()
-        self.recorder = Supervisor(Rig("worn", devices, pre_roll_s=pre_roll_s), folder / "logs", self._next)
+        self.recorder = Supervisor(Rig("worn", devices, pre_roll_s=pre_roll_s, sync=sync), folder / "logs", self._next)
 
     def _next(self) -> Path:
         return self.folder / f"{next(self._numbers):03d}"
@@ -261,6 +263,25 @@ def test_a_wrong_option_is_one_sentence_and_no_retry(tmp_path: Path) -> None:
     with worn.recorder:
         assert worn.recorder.wait(lambda s: s.devices[0].state == "failed", 10)
         assert "the driver 'pattern' does not take these options" in worn.recorder.status().devices[0].reason
+
+
+def test_what_the_rigs_calibration_found_is_in_each_take(tmp_path: Path) -> None:
+    sync = tmp_path / "worn.sync.json"
+    worn = Worn(tmp_path, pattern(), sync=sync)
+    with worn.recorder:
+        before = worn.take(0.5)
+        worn.end()
+        assert "worn.sync.json is not there" in worn.texts()
+        write_latencies(sync, {"head": Latency(0, 0, "head", "reference"), "glove": Latency(12_000_000, 900_000, "head", "hand")})
+        after = worn.take(0.5)
+        worn.end()
+    with Recording(before / "recording.h5") as recording:
+        assert recording["glove"].latency is None
+    with Recording(after / "recording.h5") as recording:
+        glove = recording["glove"]
+        assert (glove.t_ns == glove.clock.to_session(glove.device_ns, glove.order) - 12_000_000).all()
+        (certificate,) = (c for c in certify(recording).streams if c.stream == "glove")
+        assert certificate.calibration_residual_ms == pytest.approx(0.9)
 
 
 def test_what_a_device_sends_that_cannot_be_read_is_counted_where_people_see_it(tmp_path: Path) -> None:
