@@ -26,6 +26,7 @@ IMPORTERS: dict[str, str] = {
     "mcap": "firsthand.annotate.labelled_import:mcap",
     "robomimic": "firsthand.annotate.labelled_import:robomimic",
     "webdataset": "firsthand.annotate.labelled_import:webdataset",
+    "xdf": "firsthand.capture.importers.xdf:xdf",
     "video": "firsthand.capture.importers.video:video",
 }
 """Name -> ``"module:function"`` of an `Importer`; the first to recognise a source has it, so the particular stand before the general.
