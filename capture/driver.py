@@ -15,6 +15,8 @@ DRIVERS: dict[str, str] = {
     "rokoko": "firsthand.capture.drivers.rokoko:open_studio",
     "rokoko-sdk": "firsthand.capture.drivers.rokoko:open_sdk",
     "synthetic": "firsthand.capture.drivers.synthetic:open_wearer",
+    "udcap": "firsthand.capture.drivers.udcap:open_udcap",
+    "xsens": "firsthand.capture.drivers.xsens:open_xsens",
 }
 """Name in a rig file -> ``"module:function"`` that returns the drivers of that device. One line a device.
 

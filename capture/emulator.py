@@ -21,6 +21,8 @@ EMULATORS: dict[str, str] = {
     "rokoko": "firsthand.capture.emulators.rokoko:studio",
     "rokoko-plain": "firsthand.capture.emulators.rokoko:plain_studio",
     "rokoko-sdk": "firsthand.capture.emulators.rokoko:solver",
+    "udcap": "firsthand.capture.emulators.udcap:messages",
+    "xsens": "firsthand.capture.emulators.xsens:messages",
 }
 """Name -> ``"module:function"`` of (`Emulation`) -> an iterator of (nanoseconds after the start, message). One line a device."""
 

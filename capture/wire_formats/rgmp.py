@@ -108,7 +108,8 @@ class RgmpReader:
             return "other than 26 joints"
         if not self._last_us.get(number, 0) <= t_us < _LAST_US:
             return "its stamp goes back"
-        poses = np.frombuffer(payload, "<f4", offset=_DATA.size).reshape(_N, 7)[list(OPENXR)].astype(np.float64)
+        with np.errstate(invalid="ignore"):  # bytes may be any number, also none
+            poses = np.frombuffer(payload, "<f4", offset=_DATA.size).reshape(_N, 7)[list(OPENXR)].astype(np.float64)
         if not (np.abs(poses) <= LARGEST).all():
             return "something that is no number"
         quat = quat_in_axes(FROM_Y_UP, poses[0, [6, 3, 4, 5]])

@@ -22,7 +22,7 @@ _BONES = ("Hand", *(f"{finger}{bone}" for finger in ("Thumb", "Index", "Middle",
 
 
 def read_studio(message: bytes, *, actor: str = "") -> Mapping[str, Reading] | str:
-    """What a packet says of ``hand-left`` and ``hand-right``, or why it cannot be read; of the first actor with gloves, or the one named."""
+    """What a packet says of ``hand-left`` and ``hand-right``, or why it cannot be read; of the first actor with gloves, or that named."""
     if message[:4] == _LZ4:
         unpacked = _unpacked(message)
         if isinstance(unpacked, str):
