@@ -16,6 +16,7 @@ DRIVERS: dict[str, str] = {
     "rokoko-sdk": "firsthand.capture.drivers.rokoko:open_sdk",
     "synthetic": "firsthand.capture.drivers.synthetic:open_wearer",
     "udcap": "firsthand.capture.drivers.udcap:open_udcap",
+    "vision-pro": "firsthand.capture.drivers.vision_pro:open_vision_pro",
     "xsens": "firsthand.capture.drivers.xsens:open_xsens",
 }
 """Name in a rig file -> ``"module:function"`` that returns the drivers of that device. One line a device.

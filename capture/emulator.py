@@ -22,6 +22,7 @@ EMULATORS: dict[str, str] = {
     "rokoko-plain": "firsthand.capture.emulators.rokoko:plain_studio",
     "rokoko-sdk": "firsthand.capture.emulators.rokoko:solver",
     "udcap": "firsthand.capture.emulators.udcap:messages",
+    "vision-pro": "firsthand.capture.emulators.vision_pro:messages",
     "xsens": "firsthand.capture.emulators.xsens:messages",
 }
 """Name -> ``"module:function"`` of (`Emulation`) -> an iterator of (nanoseconds after the start, message). One line a device."""

@@ -14,6 +14,7 @@ from firsthand.capture.transport import address
 
 BAUD = 115_200
 OUTLETS: dict[str, str] = {
+    "grpc": "firsthand.capture.emulators.outlet_grpc:Served",
     "tcp": "firsthand.capture.emulators.outlet_tcp:TcpLines",
     "tcp-serve": "firsthand.capture.emulators.outlet_tcp:TcpServer",
     "zmq-pub": "firsthand.capture.emulators.outlet_zmq:Pub",
