@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from firsthand.capture.calibration import Calibration, CameraCalibration
 from firsthand.capture.errors import DamagedError, FirsthandError
@@ -74,10 +75,13 @@ def load_sdk() -> Any:
 class _Source:
     """One stream of the recording."""
 
-    profile: Any
+    form: Any
+    """Of its pixels, as the SDK calls it."""
     spec: StreamSpec
     facts: tuple[Any, ...]
     """Metadata its frames carry."""
+    T_rig: npt.NDArray[np.float64] = field(default_factory=lambda: np.eye(4))
+    """Takes its points to the colour camera, or the first camera where there is none."""
     last_ns: int = 0
     added_ns: int = 0
     domains: set[str] = field(default_factory=set)
@@ -87,16 +91,16 @@ def _write(source: Path, intake: Intake) -> None:
     rs = load_sdk()
     try:
         sources: dict[tuple[str, int], _Source] = {}
-        with closing(_play(rs, source)) as frames:
-            for frame, sensors, wanted in frames:
-                if _key(frame.get_profile()) not in sources:
-                    made = _source(rs, frame, sensors, [one.spec.name for one in sources.values()])
-                    if made is None:
-                        wanted.discard(_key(frame.get_profile()))
-                    else:
-                        sources[_key(frame.get_profile())] = made
-                if wanted <= set(sources):
-                    break
+        seen: set[tuple[str, int]] = set()
+        frames, enough = _play(rs, source), None
+        with closing(frames), suppress(StopIteration):
+            while True:
+                frame, sensors, wanted = frames.send(enough)
+                key = _key(frame.get_profile())
+                if key not in sources and (made := _source(rs, frame, sensors, [one.spec.name for one in sources.values()])):
+                    sources[key] = made
+                seen.add(key)
+                enough = wanted <= seen
         if not sources:
             raise DamagedError(f"cannot import {source}: there are no frames in it; {AGAIN}")
         _copy(rs, source, sources, intake)
@@ -122,28 +126,41 @@ def _copy(rs: Any, source: Path, sources: dict[tuple[str, int], _Source], intake
         for one in sources.values():
             writer.add_stream(one.spec)
             writer.add_stream(_facts_spec(one))
-        begin_ms: float | None = None
+        begin_ms: dict[str, float] = {}
         for n, (frame, _, _) in enumerate(_play(rs, source)):
             kept = sources.get(_key(frame.get_profile()))
             if kept is None:
                 continue
             for sample in _samples(frame, kept, _picture(rs, frame, kept) if kept.spec.kind == "encoded" else None):
                 writer.append(sample)
-            begin_ms = frame.timestamp if begin_ms is None else begin_ms
             if n % SAY == 0:
-                intake.progress(min(total, max(0, round(frame.timestamp - begin_ms))), total)
+                gone_ms = frame.timestamp - begin_ms.setdefault(kept.spec.name, frame.timestamp)
+                intake.progress(min(total, max(0, round(gone_ms))), total)
         domains = {domain for one in sources.values() for domain in one.domains}
         if len(domains) > 1:
             raise DamagedError(f"cannot import {source}: its frames are stamped by different clocks ({', '.join(sorted(domains))}), "
                                "which cannot be laid on one time line; record it again with global time enabled")
 
 
-def _play(rs: Any, source: Path) -> Generator[tuple[Any, list[Any], set[tuple[str, int]]], None, None]:
-    """Every frame as it comes, those of one stream in order; beside it the sensors, and which streams there may be."""
-    player = rs.context().load_device(str(source)).as_playback()
-    player.set_real_time(False)  # else it drops what is not fetched in time
-    sensors = [sensor for sensor in player.query_sensors() if sensor.get_stream_profiles()]
-    streams = {_key(profile) for sensor in sensors for profile in sensor.get_stream_profiles()}
+def _play(rs: Any, source: Path) -> Generator[tuple[Any, list[Any], set[tuple[str, int]]], bool | None, None]:
+    """Every frame, those of one stream in order; beside it the sensors, and which streams this one's sensor may have.
+
+    Sensor by sensor: the player runs from the first one's start on, and what others have before theirs would be lost. Send True to have
+    the next sensor.
+    """
+    count = len(rs.context().load_device(str(source)).query_sensors())
+    for number in range(count):
+        player = rs.context().load_device(str(source)).as_playback()
+        player.set_real_time(False)  # else it drops what is not fetched in time
+        sensors = list(player.query_sensors())
+        profiles = sensors[number].get_stream_profiles()
+        with closing(_play_sensor(rs, source, player, sensors[number])) as frames:
+            for frame in frames if profiles else ():
+                if (yield frame, sensors, {_key(profile) for profile in profiles}):
+                    break
+
+
+def _play_sensor(rs: Any, source: Path, player: Any, sensor: Any) -> Generator[Any, None, None]:
     arrived: queue.Queue[Any] = queue.Queue(QUEUE)
     leaving = threading.Event()
 
@@ -155,14 +172,13 @@ def _play(rs: Any, source: Path) -> Generator[tuple[Any, list[Any], set[tuple[st
                 arrived.put(frame, timeout=POLL_S)
                 return
 
+    sensor.open(sensor.get_stream_profiles())
     try:
-        for sensor in sensors:
-            sensor.open(sensor.get_stream_profiles())
-            sensor.start(take)
+        sensor.start(take)
         idle = 0
         while idle < LAST_POLLS or player.current_status() != rs.playback_status.stopped:
             try:
-                yield arrived.get(timeout=POLL_S), sensors, streams
+                yield arrived.get(timeout=POLL_S)
                 idle = 0
             except queue.Empty:
                 idle += 1
@@ -170,10 +186,9 @@ def _play(rs: Any, source: Path) -> Generator[tuple[Any, list[Any], set[tuple[st
                 raise DamagedError(f"cannot import {source}: the RealSense SDK stopped in the middle of it; {AGAIN}")
     finally:
         leaving.set()
-        for sensor in sensors:
-            with suppress(RuntimeError):
-                sensor.stop()
-                sensor.close()
+        with suppress(RuntimeError):
+            sensor.stop()
+            sensor.close()
 
 
 def _source(rs: Any, frame: Any, sensors: list[Any], taken: list[str]) -> _Source | None:
@@ -192,7 +207,7 @@ def _source(rs: Any, frame: Any, sensors: list[Any], taken: list[str]) -> _Sourc
                                    "bias": list(motion.bias_variances)}
         spec = StreamSpec(stream_name(name, taken), "numeric", "imu", names=columns, units=(unit,) * 3, rate_hz=rate, clock="media",
                           extra=extra)
-        return _Source(profile, spec, facts)
+        return _Source(profile.format(), spec, facts)
     if not profile.is_video_stream_profile() or kind not in (rs.stream.depth, rs.stream.color, rs.stream.infrared):
         return None
     video = profile.as_video_stream_profile()
@@ -209,28 +224,34 @@ def _source(rs: Any, frame: Any, sensors: list[Any], taken: list[str]) -> _Sourc
     encoding = "jpeg" if profile.format() == rs.format.mjpeg else "png"
     spec = StreamSpec(stream_name(name, taken), "encoded", role, encoding=encoding, rate_hz=rate, width_px=video.width(),
                       height_px=video.height(), clock="media", extra=extra)
-    return _Source(profile, spec, facts)
+    return _Source(profile.format(), spec, facts, _mounting(rs, profile, sensors))
+
+
+def _mounting(rs: Any, profile: Any, sensors: list[Any]) -> npt.NDArray[np.float64]:
+    """Where a camera is on the rig; the identity where nobody wrote it down. Profiles of two openings of a file crash the SDK."""
+    pictures = [p for sensor in sensors for p in sensor.get_stream_profiles() if p.is_video_stream_profile()]
+    colour = [p for p in pictures if p.stream_type() == rs.stream.color]
+    T = np.eye(4)
+    with suppress(RuntimeError, IndexError):
+        extrinsics = profile.get_extrinsics_to((colour or pictures)[0])
+        T[:3, :3], T[:3, 3] = np.array(extrinsics.rotation).reshape(3, 3).T, extrinsics.translation  # stored column by column
+    return T
 
 
 def _calibration(sources: dict[tuple[str, int], _Source]) -> Calibration:
     """Optics where they are OpenCV's, and mounting relative to the colour camera (or the first there is)."""
     cameras = {one.spec.name: one for one in sources.values() if one.spec.kind == "encoded"}
-    rig = cameras.get("head") or next(iter(cameras.values()), None)
     found: dict[str, CameraCalibration] = {}
     for name, one in cameras.items():
         told = one.spec.extra["intrinsics"]
         coefficients = np.array(told["coeffs"], np.float64)
         if coefficients.any() and told["model"] not in ("brown_conrady", "modified_brown_conrady"):
             continue  # an inverse or a fisheye model; it stays in extra
-        if not told["fx"] or rig is None:
+        if not told["fx"]:
             continue
-        T = np.eye(4)
-        with suppress(RuntimeError):  # nobody wrote down how they are mounted
-            extrinsics = one.profile.get_extrinsics_to(rig.profile)
-            T[:3, :3], T[:3, 3] = np.array(extrinsics.rotation).reshape(3, 3).T, extrinsics.translation  # stored column by column
         K = np.array([[told["fx"], 0, told["ppx"]], [0, told["fy"], told["ppy"]], [0, 0, 1]])
         distortion = coefficients if coefficients.any() else np.zeros(0)
-        found[name] = CameraCalibration(K, one.spec.width_px or 0, one.spec.height_px or 0, distortion, T, "factory")
+        found[name] = CameraCalibration(K, one.spec.width_px or 0, one.spec.height_px or 0, distortion, one.T_rig, "factory")
     return Calibration(found)
 
 
@@ -259,7 +280,7 @@ def _picture(rs: Any, frame: Any, one: _Source) -> bytes:
     """The frame's pixels, PNG without loss; a JPEG as it is."""
     import cv2
 
-    form, data = one.profile.format(), np.asanyarray(frame.get_data())
+    form, data = one.form, np.asanyarray(frame.get_data())
     if form == rs.format.mjpeg:
         return bytes(data)
     shape = (one.spec.height_px or 0, one.spec.width_px or 0)
