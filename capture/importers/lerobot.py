@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from firsthand.capture.errors import DamagedError, FirsthandError
 from firsthand.capture.importers.clip import Part, open_clip
-from firsthand.capture.importers.lerobot_index import Dataset, Entry, entries, open_dataset, reading_parquet
+from firsthand.capture.importers.lerobot_index import Dataset, Entry, entries, open_dataset, read_table, reading_parquet
 from firsthand.capture.importers.tracks import Track, grid_ns, numbers, pictures, stream_name, write_tracks
 from firsthand.capture.intake import Asked, Found, Intake, Rung, Take
 from firsthand.capture.source_labels import SourceLabels, Span
@@ -89,12 +89,10 @@ def _rung(dataset: Dataset) -> Rung:
 
 def _rows(dataset: Dataset, entry: Entry) -> Any:
     """The episode's rows, checked to be all of them and in order."""
-    import pyarrow.parquet as pq
-
     with reading_parquet(entry.data):
         if not entry.data.exists():
             raise FileNotFoundError(entry.data)
-        table = pq.read_table(entry.data, filters=[("episode_index", "==", entry.number)], partitioning=None)
+        table = read_table(entry.data, episode=entry.number)
     missing = [name for name in ("frame_index", "timestamp") if name not in table.column_names]
     if missing:
         raise DamagedError(f"cannot import {entry.data}: there is no column {missing[0]}")

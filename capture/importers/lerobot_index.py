@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -75,17 +75,13 @@ def entries(dataset: Dataset) -> list[Entry]:
 
 
 def _entries_v3(dataset: Dataset) -> Iterator[Entry]:
-    import pyarrow.parquet as pq
-
     root = dataset.root
     files = sorted((root / "meta" / "episodes").glob("chunk-*/file-*.parquet"))
     if not files:
         raise DamagedError(f"cannot import {root}: there is nothing in meta/episodes")
     for file in files:
         with reading_parquet(file):
-            parquet = pq.ParquetFile(file)
-            names = [name for name in parquet.schema_arrow.names if not name.startswith("stats/")]
-            rows = parquet.read(columns=names).to_pylist()
+            rows = read_table(file, lambda name: not name.startswith("stats/")).to_pylist()
         for row in rows:
             try:
                 videos = {}
@@ -133,14 +129,13 @@ def _at(dataset: Dataset, which: str, place: Mapping[str, Any]) -> Path:
 
 def _texts(root: Path, name: str) -> dict[int, str]:
     """``meta/tasks.parquet`` or ``meta/subtasks.parquet``: texts by number; empty when there is none."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     file = root / "meta" / f"{name}s.parquet"
     if not file.exists():
         return {}
     with reading_parquet(file):
-        table = pq.read_table(file)
+        import pyarrow as pa
+
+        table = read_table(file)
     texts = [column for column in table.column_names if pa.types.is_string(table.schema.field(column).type)
              or pa.types.is_large_string(table.schema.field(column).type)]
     numbers = f"{name}_index"
@@ -177,6 +172,30 @@ def read_json(root: Path, file: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise DamagedError(f"cannot import {root}: {file.relative_to(root)} is no JSON object")
     return document
+
+
+def read_table(file: Path, wanted: Callable[[str], bool] = lambda name: True, episode: int | None = None) -> Any:
+    """The rows of a Parquet file, or those of one episode; columns by name.
+
+    Row group by row group, in this thread, and without a look at the statistics: on some damaged files PyArrow's data sets hang, and its
+    column metadata ends the process.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(file, pre_buffer=False) as parquet:
+        names = [name for name in parquet.schema_arrow.names if wanted(name)]
+        tables = []
+        for group in range(parquet.num_row_groups):
+            mine: Any = None
+            if episode is not None:
+                numbers = parquet.read_row_group(group, columns=["episode_index"], use_threads=False)["episode_index"].to_pylist()
+                mine = [row for row, number in enumerate(numbers) if number == episode]
+                if not mine:
+                    continue
+            table = parquet.read_row_group(group, columns=names, use_threads=False)
+            tables.append(table if mine is None else table.take(mine))
+        return pa.concat_tables(tables) if tables else parquet.schema_arrow.empty_table().select(names)
 
 
 class reading_parquet:  # noqa: N801 - used as `with reading_parquet(file):`

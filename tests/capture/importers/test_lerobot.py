@@ -13,7 +13,9 @@ import pytest
 
 from firsthand.annotate.annotation import read_annotation
 from firsthand.capture.errors import DamagedError
+from firsthand.capture.import_many import import_many
 from firsthand.capture.importer import look
+from firsthand.capture.importers.lerobot_index import entries, open_dataset, read_table, reading_parquet
 from firsthand.capture.intake import Asked
 from firsthand.capture.library import Episode
 
@@ -229,6 +231,28 @@ def test_rows_that_are_missing_or_in_disorder_are_told(v30: Path, bring_in: Call
         pq.write_table(table.take(order), file)
         with pytest.raises(DamagedError, match="or not in order"):
             bring_in(v30)
+
+
+def test_a_byte_changed_anywhere_in_a_table_neither_hangs_nor_ends_the_process(v30: Path) -> None:
+    """Through PyArrow's data sets one such file hung; its column metadata ended the process."""
+    dataset, whole = open_dataset(v30), (v30 / "data/chunk-000/file-000.parquet").read_bytes()
+    entry, told, rng = entries(dataset)[1], 0, np.random.default_rng(0)
+    for _ in range(300):
+        bad = bytearray(whole)
+        bad[int(rng.integers(len(whole)))] ^= 1 << int(rng.integers(8))
+        entry.data.write_bytes(bad)
+        try:
+            with reading_parquet(entry.data):
+                read_table(entry.data, episode=1)
+        except DamagedError as error:
+            assert "\n" not in str(error)
+            told += 1
+    assert told > 50
+
+
+def test_processes_of_their_own_bring_all_episodes_in(v30: Path, tmp_path: Path) -> None:
+    report = import_many([v30.parent], tmp_path / "library", Asked(), workers=2, silent_s=60)
+    assert [done.take for done in report.imported] == ["episode_0", "episode_1"] and not report.faults and not report.passed_over
 
 
 def test_a_length_that_cannot_be_is_told(v21: Path, bring_in: Callable[..., Episode]) -> None:
