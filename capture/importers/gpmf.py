@@ -158,14 +158,16 @@ def _numbers(item: Item, layout: str) -> Floats | None:
         if record.itemsize != item.size:
             return None
         rows = np.frombuffer(item.data, record)
-        return np.stack([rows[str(i)] / FIXED.get(c, 1.0) for i, c in enumerate(layout)], 1).astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            return np.stack([rows[str(i)].astype(np.float64) / FIXED.get(c, 1.0) for i, c in enumerate(layout)], 1)
     kind = TYPES.get(layout)
     if kind is None:
         return None
     width = np.dtype(kind).itemsize
     if item.size == 0 or item.size % width:
         return None
-    return np.frombuffer(item.data, kind).reshape(-1, item.size // width).astype(np.float64) / FIXED.get(layout, 1.0)
+    with np.errstate(invalid="ignore"):  # a damaged float may be a NaN that signals
+        return np.frombuffer(item.data, kind).reshape(-1, item.size // width).astype(np.float64) / FIXED.get(layout, 1.0)
 
 
 def _whole(item: Item | None) -> int | None:
