@@ -1,6 +1,7 @@
 """Interrupted takes made whole: what ``firsthand recover`` does."""
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from os import close
@@ -17,6 +18,10 @@ from firsthand.capture.segment import LIVE, places
 
 LEFT = re.compile(r"(?P<recording>.+\.h5)\.(?:part(?:\.(?P<number>\d+))?|journal|tmp|(?:part(?:\.\d+)?|journal)\.new)")
 """What an interrupted take may leave beside the recording it was to be."""
+
+
+STILLBORN_S = 60
+"""Nothing takes as long to lay out a file."""
 
 
 def recover(path: Path, progress: Progress | None = None) -> list[Recovered]:
@@ -55,6 +60,7 @@ def finish_take(recording: Path, counts: Mapping[str, int] | None = None, progre
     """
     files = take_files(recording)
     if not files:
+        _remove_stillborn(recording)
         return None
     held = claim(files[0])
     try:
@@ -87,6 +93,14 @@ def remove_take(recording: Path) -> None:
     for path in sorted(left, key=lambda p: p.name in first):
         with suppress(FileNotFoundError):
             path.unlink()
+
+
+def _remove_stillborn(recording: Path) -> None:
+    """Remove the first file of a take that ended before it had its name, and before any sample; one that is being made is left alone."""
+    for path in recording.parent.glob(f"{recording.name}.*.new"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > STILLBORN_S:
+                path.unlink()
 
 
 def temporary_path(recording: Path) -> Path:

@@ -224,6 +224,14 @@ def test_an_error_leaves_a_small_part_that_recovers(tmp_path: Path) -> None:
     assert result.saved["head"] == 200 and check_recording(path) == []
 
 
+def test_a_take_that_ended_before_its_first_sample_leaves_nothing_behind(tmp_path: Path) -> None:
+    new = tmp_path / "recording.h5.part.new"
+    new.write_bytes(b"half laid out")
+    assert recover(tmp_path) == [] and new.exists()  # it may be in the making
+    os.utime(new, (0, 0))
+    assert recover(tmp_path) == [] and not new.exists()
+
+
 def test_nothing_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(FirsthandError, match="no interrupted recording"):
         recover(tmp_path / "recording.h5.part")
