@@ -12,6 +12,7 @@ from firsthand.capture.importers.tracks import Track
 from firsthand.capture.stream import DISCARD, KEYFRAME, Role, Sample, StreamSpec
 
 NS = 1_000_000_000
+LAST_NS = 2**62
 BACK_S = (0, 1, 4, 16, 64, 256)
 """How far before the start to look for a keyframe: the one found by decoding time may be shown after it."""
 
@@ -70,7 +71,7 @@ def _samples(container: Any, video: Any, stream: str, where: str, part: Part, co
     shown = number = 0
     waiting: list[Sample] = []  # packets that nothing shown has needed so far
     try:
-        for packet, flags, t_ns in _window(_packets(container, video, where, part), part):
+        for packet, flags, t_ns in _window(_packets(container, video, where, part), where, part):
             waiting.append(Sample(stream, t_ns, t_ns, number, bytes(packet), flags))
             number += 1
             if not flags & DISCARD:
@@ -87,7 +88,7 @@ def _samples(container: Any, video: Any, stream: str, where: str, part: Part, co
                            "cannot be matched; export it again")
 
 
-def _window(packets: Iterator[Any], part: Part) -> Iterator[tuple[Any, int, int]]:
+def _window(packets: Iterator[Any], where: str, part: Part) -> Iterator[tuple[Any, int, int]]:
     """Each packet with its flags and time in the part, until none that follows can be shown in it."""
     first = part.start_s - part.half_frame_s if part.start_s else None
     last = None if part.stop_s is None else part.stop_s - part.half_frame_s
@@ -95,8 +96,11 @@ def _window(packets: Iterator[Any], part: Part) -> Iterator[tuple[Any, int, int]
         base, stamp = packet.time_base, packet.pts if packet.pts is not None else packet.dts
         if last is not None and packet.dts is not None and packet.dts * base >= last:
             return
+        t_ns = round((stamp * base - part.start_s) * NS)
+        if abs(t_ns) >= LAST_NS:
+            raise DamagedError(f"cannot import {where}: it is damaged, a frame is said to be shown at {float(stamp * base):g} s")
         inside = (first is None or stamp * base >= first) and (last is None or stamp * base < last) and not packet.is_discard
-        yield packet, KEYFRAME * packet.is_keyframe | DISCARD * (not inside), round((stamp * base - part.start_s) * NS)
+        yield packet, KEYFRAME * packet.is_keyframe | DISCARD * (not inside), t_ns
 
 
 def _packets(container: Any, video: Any, where: str, part: Part) -> Iterator[Any]:

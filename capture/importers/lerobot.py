@@ -23,6 +23,8 @@ COUNTED = ("timestamp", "frame_index", "episode_index", "index", "task_index")
 NOTHING = ("", "unlabelled")
 UNITS = {"_m": "m", "_rad": "rad", "_s": "s", "_ns": "ns"}
 """What the ends of names mean in a dataset that firsthand wrote."""
+LAST_S = 9e9
+"""Nanoseconds of later times do not fit 64 bits."""
 OFF_S = 1e-3
 """A time stamp further than this from its place on the grid is kept."""
 
@@ -106,8 +108,8 @@ def _times(dataset: Dataset, entry: Entry, table: Any) -> tuple[npt.NDArray[np.i
     """Times of the rows; stamps that are ``row / fps`` are taken for what they are, free of float32's error."""
     grid = grid_ns(entry.length, dataset.fps)
     stamps_s = np.asarray(table["timestamp"].to_numpy(), np.float64)
-    if stamps_s.shape != grid.shape or not np.isfinite(stamps_s).all():
-        raise DamagedError(f"cannot import {entry.data}: the time stamps of episode {entry.number} are not numbers")
+    if stamps_s.shape != grid.shape or not (np.abs(stamps_s) < LAST_S).all():
+        raise DamagedError(f"cannot import {entry.data}: the time stamps of episode {entry.number} are no seconds")
     if np.abs(stamps_s - grid * 1e-9).max(initial=0) <= OFF_S:
         return grid, False
     return np.rint(stamps_s * 1e9).astype(np.int64), True

@@ -169,6 +169,16 @@ def test_real_stamps_are_kept(v21: Path, bring_in: Callable[..., Episode]) -> No
         assert recording["action"].spec.extra["times"] == "as stamped by the source"
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e30])
+def test_stamps_that_are_no_seconds_are_told(v21: Path, bring_in: Callable[..., Episode], bad: float) -> None:
+    file = next((v21 / "data").rglob("episode_000000.parquet"))
+    table = pq.read_table(file)
+    stamps = pa.array([0, 0.1, 0.2, bad, 0.4, 0.5, 0.6])
+    pq.write_table(table.set_column(table.column_names.index("timestamp"), "timestamp", stamps), file)
+    with pytest.raises(DamagedError, match="are no seconds"):
+        bring_in(v21)
+
+
 def test_pictures_in_the_rows_are_kept_as_they_are(v21: Path, bring_in: Callable[..., Episode], jpegs: Callable[..., list[bytes]]) -> None:
     edit(v21, lambda document: document["features"].update(wrist={"dtype": "image", "shape": [48, 64, 3], "names": None}))
     file = next((v21 / "data").rglob("episode_000000.parquet"))
