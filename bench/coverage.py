@@ -107,7 +107,7 @@ class Outcome:
     interval_ms: float
 
 
-def run(seed: int, folder: Path, seconds: float, processes: bool) -> list[Outcome]:
+def run(seed: int, folder: Path, seconds: float, processes: bool = False) -> list[Outcome]:
     """Calibrate the rig of a seed, record with it, and compare with the truth."""
     first, second, kept_in = folder / "calibration" / "000", folder / "work" / "000", folder / "rig.sync.json"
     take = record_by_processes(seed, first, seconds=seconds) if processes else record_take(seed, first, seconds=seconds)
