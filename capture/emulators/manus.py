@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firsthand.capture.emulators.ticks import ticks
-from firsthand.capture.emulators.wearer import Wearer
+from firsthand.capture.emulators.wearer import Instant, Wearer
 from firsthand.capture.skeleton import SIDES, Side
 from firsthand.capture.synthetic.rotation import quat_wxyz
 
@@ -30,15 +30,15 @@ METACARPAL = 0.25
 def messages(emulation: "Emulation") -> Iterator[tuple[int, bytes]]:
     """When each text message leaves, in nanoseconds after the start, and the message."""
     wearer = Wearer(emulation)
-    for tick in ticks(emulation, RATE_HZ):
+    for tick, now in wearer.along(ticks(emulation, RATE_HZ)):
         parts = []
         for side in SIDES:
-            places, turn = _skeleton(wearer, side, tick.t_s)
+            places, turn = _skeleton(now, side)
             w, x, y, z = quat_wxyz(turn[None])[0]
             rotation = "".join(f",{v:.3f}" for v in (-x, -z, -y, w))
             parts.append(f"{IDS[side]:x}" + "".join(f",{x:.3f},{z:.3f},{y:.3f}{rotation}" for x, y, z in places))
         yield tick.due_ns, ",".join(parts).encode()
-        angles = [_spread_first(wearer, side, tick.t_s) for side in SIDES]
+        angles = [_spread_first(now, side) for side in SIDES]
         yield tick.due_ns, ",".join(f"{v:.3f}" for v in np.concatenate(angles)).encode()
 
 
@@ -46,8 +46,8 @@ def bridged(emulation: "Emulation") -> Iterator[tuple[int, bytes]]:
     """The same as JSON, of one hand: a bridge has a port for each."""
     wearer = Wearer(emulation)
     side = emulation.side
-    for tick in ticks(emulation, RATE_HZ):
-        places, turn = _skeleton(wearer, side, tick.t_s)
+    for tick, now in wearer.along(ticks(emulation, RATE_HZ)):
+        places, turn = _skeleton(now, side)
         w, x, y, z = (float(v) for v in quat_wxyz(turn[None])[0])
         orientation = {"x": -x, "y": z, "z": y, "w": w}
         nodes = []
@@ -55,7 +55,7 @@ def bridged(emulation: "Emulation") -> Iterator[tuple[int, bytes]]:
             place = {"x": -float(places[n, 0]), "y": float(places[n, 2]), "z": float(places[n, 1])}
             nodes.append({"node_id": n, "parent_node_id": max(n - 1, 0), "joint_type": joint, "chain_type": chain,
                           "pose": {"position": place, "orientation": orientation}})
-        angles = zip(ERGONOMICS, _spread_first(wearer, side, tick.t_s).tolist(), strict=True)
+        angles = zip(ERGONOMICS, _spread_first(now, side).tolist(), strict=True)
         id_ = IDS[side] - (2**32 if IDS[side] >= 2**31 else 0)
         document: dict[str, Any] = {
             "glove_id": id_, "side": side.capitalize(), "raw_node_count": len(nodes), "raw_nodes": nodes, "ergonomics_count": 20,
@@ -72,16 +72,16 @@ ERGONOMICS = ("ThumbMCPSpread", "ThumbMCPStretch", "ThumbPIPStretch", "ThumbDIPS
                 for part in ("Spread", "MCPStretch", "PIPStretch", "DIPStretch")))
 
 
-def _skeleton(wearer: Wearer, side: Side, t_s: float) -> tuple[Floats, Floats]:
+def _skeleton(now: Instant, side: Side) -> tuple[Floats, Floats]:
     """The 25 nodes from the wrist, in the world's directions, shape (25, 3), and how the hand is turned."""
-    points = wearer.points_m(side, t_s)
+    points = now.points_m[side]
     points = points - points[0]
     nodes = list(points[:5])
     for knuckle in (5, 9, 13, 17):
         nodes += [METACARPAL * points[knuckle], *points[knuckle : knuckle + 4]]
-    return np.array(nodes), wearer.R_world_hand(side, t_s)
+    return np.array(nodes), now.R_world_hand[side]
 
 
-def _spread_first(wearer: Wearer, side: Side, t_s: float) -> Floats:
+def _spread_first(now: Instant, side: Side) -> Floats:
     """The 20 angles in degrees, in each finger spread, then from the palm outward."""
-    return np.degrees(wearer.angles_rad(side, t_s).reshape(5, 4)[:, [3, 0, 1, 2]]).ravel()
+    return np.degrees(now.angles_rad[side].reshape(5, 4)[:, [3, 0, 1, 2]]).ravel()

@@ -2,6 +2,7 @@
 
 import queue
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,6 +10,8 @@ from firsthand.capture.errors import FirsthandError
 from firsthand.capture.transport import address
 
 _CALLERS, _BEHIND = 4, 256
+_LOOK_S = 0.1
+"""So often a call looks whether it is over."""
 
 
 class Served:
@@ -21,7 +24,7 @@ class Served:
         self.where = f"whoever calls grpc://{place}"
         self.requests: list[bytes] = []
         """What was asked, the last few."""
-        self._callers: list[queue.Queue[bytes | None]] = []
+        self._callers: list[queue.Queue[bytes]] = []
 
     def send(self, message: bytes) -> bool:
         """Send to all who call; False when nobody had room for it."""
@@ -36,12 +39,12 @@ class Served:
 
     def _answer(self, request: bytes, context: Any) -> Any:
         self.requests = [*self.requests[-_CALLERS:], request]
-        waiting: queue.Queue[bytes | None] = queue.Queue(_BEHIND)
+        waiting: queue.Queue[bytes] = queue.Queue(_BEHIND)
         self._callers.append(waiting)
-        context.add_callback(lambda: waiting.put(None))
         try:
-            while (message := waiting.get()) is not None:
-                yield message
+            while context.is_active() and self._open:
+                with suppress(queue.Empty):
+                    yield waiting.get(timeout=_LOOK_S)
         finally:
             self._callers.remove(waiting)
 
@@ -50,15 +53,19 @@ class Served:
             import grpc
         except ImportError:
             raise FirsthandError("gRPC needs grpcio: pip install 'firsthand[gloves]'") from None
-        self._server = grpc.server(ThreadPoolExecutor(_CALLERS), options=[("grpc.so_reuseport", 0)])
+        self._threads = ThreadPoolExecutor(_CALLERS)
+        self._server = grpc.server(self._threads, options=[("grpc.so_reuseport", 0)])
         handler = grpc.unary_stream_rpc_method_handler(self._answer)
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(self.SERVICE, {self.CALL: handler}),))
         try:
             self._server.add_insecure_port(f"{self._host}:{self._port}")
         except RuntimeError as error:
             raise FirsthandError(f"cannot serve at {self._host}:{self._port}; name an address of this machine and a free port") from error
+        self._open = True
         self._server.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._open = False
         self._server.stop(None).wait()
+        self._threads.shutdown()

@@ -29,9 +29,9 @@ def messages(emulation: "Emulation", *, debug: bool = True) -> Iterator[tuple[in
     """When each message leaves, in nanoseconds after the start, and the message; with the app's debug option, or without."""
     wearer = Wearer(emulation)
     heads = 0
-    for tick in ticks(emulation, RATE_HZ):
+    for tick, now in wearer.along(ticks(emulation, RATE_HZ)):
         for side in SIDES:
-            points, turn = wearer.points_m(side, tick.t_s), wearer.R_world_hand(side, tick.t_s)
+            points, turn = now.points_m[side], now.R_world_hand[side]
             told = f" | f = {tick.sequence + 1} | t = {1000 * tick.device_us + LATER_NS[side]}" if debug else ""
             name = side.capitalize()
             landmarks = (points - points[0]) @ turn
@@ -39,7 +39,7 @@ def messages(emulation: "Emulation", *, debug: bool = True) -> Iterator[tuple[in
             yield tick.due_ns, text.encode()
         if tick.t_s * HEAD_HZ >= heads:
             heads += 1
-            T = wearer.T_world_head(tick.t_s)
+            T = now.T_world_head
             # The centre of the eyes looks along z with y up, the camera has y down.
             eyes = np.stack([T[:3, 0], T[:3, 2], -T[:3, 1]], 1)
             told = f" | f = {heads} | t = {1000 * tick.device_us}" if debug else ""

@@ -5,7 +5,7 @@ Studio has x right, y up, z forward (left-handed), the solver x right, y up, z b
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +35,11 @@ XR = ("palm", "wrist", "thumb_metacarpal", "thumb_proximal", "thumb_distal", "th
 def studio(emulation: "Emulation", *, packed: bool = True) -> Iterator[tuple[int, bytes]]:
     """When each packet of Studio leaves, in nanoseconds after the start, and the packet."""
     wearer = Wearer(emulation)
-    for tick in ticks(emulation, STUDIO_HZ):
-        body: dict[str, Any] = {"hip": _bone(np.array([0.0, -0.2, 0.0]), np.eye(3))}
+    for tick, now in wearer.along(ticks(emulation, STUDIO_HZ)):
+        body: dict[str, Any] = {"hip": _bone(np.array([0.0, -0.2, 0.0]), (1.0, 0.0, 0.0, 0.0))}
         for side in SIDES:
-            turn = wearer.R_world_hand(side, tick.t_s)
-            for name, place in zip(STUDIO_BONES, wearer.points_m(side, tick.t_s), strict=True):
+            turn = [round(float(v), 6) for v in quat_wxyz(now.R_world_hand[side][None])[0]]
+            for name, place in zip(STUDIO_BONES, now.points_m[side], strict=True):
                 body[f"{side}{name}"] = _bone(place, turn)
         actor = {
             "name": "wearer", "color": [0, 102, 255], "dimensions": {"totalHeight": 1.75, "hipHeight": 1.0}, "body": body,
@@ -70,14 +70,14 @@ def solver(emulation: "Emulation") -> Iterator[tuple[int, bytes]]:
                        {"name": "joints_openxr", "streams": [{"target_frame": f"xr_{joint}"} for joint in XR]}],
         }  # fmt: skip
         yield 0, Greeting(_frame(1, json.dumps(document).encode()))
-    for tick in ticks(emulation, SOLVER_HZ):
+    for tick, now in wearer.along(ticks(emulation, SOLVER_HZ)):
         for side in SIDES:
-            points = wearer.points_m(side, tick.t_s)
+            points = now.points_m[side]
             points = points - points[0]
             places = [points[9] * 0.5, *points[:5]]
             for knuckle in (5, 9, 13, 17):
                 places += [points[knuckle] * 0.3, *points[knuckle : knuckle + 4]]
-            w, x, y, z = quat_wxyz(wearer.R_world_hand(side, tick.t_s)[None])[0]
+            w, x, y, z = quat_wxyz(now.R_world_hand[side][None])[0]
             poses = b"".join(struct.pack("<7f", px, pz, -py, x, z, -y, w) for px, py, pz in places)
             yield tick.due_ns, _frame(2, struct.pack("<IIQ", DEVICES[side], 1, tick.device_us) + poses)
 
@@ -86,7 +86,7 @@ def _frame(kind: int, payload: bytes) -> bytes:
     return struct.pack("<II", kind, len(payload)) + payload
 
 
-def _bone(place: Any, turn: Any) -> dict[str, dict[str, float]]:
-    x, y, z = (round(float(v), 6) for v in place)
-    qw, qx, qy, qz = (round(float(v), 6) for v in quat_wxyz(turn[None])[0])
+def _bone(place: Any, turn: Sequence[float]) -> dict[str, dict[str, float]]:
+    x, y, z = (round(v, 6) for v in place.tolist())
+    qw, qx, qy, qz = turn
     return {"position": {"x": x, "y": z, "z": y}, "rotation": {"x": -qx, "y": -qz, "z": -qy, "w": qw}}

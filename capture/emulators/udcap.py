@@ -24,10 +24,10 @@ PARAMETER = {
 def messages(emulation: "Emulation") -> Iterator[tuple[int, bytes]]:
     """When each packet leaves, in nanoseconds after the start, and the packet."""
     wearer = Wearer(emulation)
-    for tick in ticks(emulation, RATE_HZ):
+    for tick, now in wearer.along(ticks(emulation, RATE_HZ)):
         values: dict[str, float] = {}
         for side in SIDES:
-            angles = np.degrees(wearer.angles_rad(side, tick.t_s)).reshape(5, 4)
+            angles = np.degrees(now.angles_rad[side]).reshape(5, 4)
             for finger, (base, mid, tip, spread) in zip(PARAMETER, angles, strict=True):
                 for part, value in (("base", -base), ("mid", -mid), ("tip", -tip), ("side", spread)):
                     values[f"{side[0]}{PARAMETER[finger][part]}"] = round(float(value), 3)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firsthand.capture.emulators.ticks import ticks
-from firsthand.capture.emulators.wearer import Wearer
+from firsthand.capture.emulators.wearer import Instant, Wearer
 from firsthand.capture.skeleton import SIDES, Side
 
 if TYPE_CHECKING:
@@ -20,22 +20,24 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 RATE_HZ = 90.0
+_KEYS = [*(bytes([8 * n + 5]) for n in range(1, 16)), b"\x85\x01"]
+_float = struct.Struct("<f").pack
 TO_ARKIT: Floats = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 
 
 def messages(emulation: "Emulation") -> Iterator[tuple[int, bytes]]:
     """When each update leaves, in nanoseconds after the start, and the update."""
     wearer = Wearer(emulation)
-    for tick in ticks(emulation, RATE_HZ):
-        left, right = (_hand(wearer, side, tick.t_s) for side in SIDES)
-        T = wearer.T_world_head(tick.t_s)
+    for tick, now in wearer.along(ticks(emulation, RATE_HZ)):
+        left, right = (_hand(now, side) for side in SIDES)
+        T = now.T_world_head
         head = np.stack([T[:3, 0], T[:3, 2], -T[:3, 1]], 1)
         yield tick.due_ns, _field(1, left) + _field(2, right) + _field(3, _matrix(TO_ARKIT @ head @ TO_ARKIT.T, TO_ARKIT @ T[:3, 3]))
 
 
-def _hand(wearer: Wearer, side: Side, t_s: float) -> bytes:
-    points = wearer.points_m(side, t_s) @ TO_ARKIT.T
-    turn = TO_ARKIT @ wearer.R_world_hand(side, t_s) @ TO_ARKIT.T
+def _hand(now: Instant, side: Side) -> bytes:
+    points = now.points_m[side] @ TO_ARKIT.T
+    turn = TO_ARKIT @ now.R_world_hand[side] @ TO_ARKIT.T
     own = (points - points[0]) @ turn
     joints = [*own[:5]]
     for knuckle in (5, 9, 13, 17):
@@ -48,11 +50,7 @@ def _hand(wearer: Wearer, side: Side, t_s: float) -> bytes:
 def _matrix(turn: Floats, place: Floats) -> bytes:
     rows = np.eye(4, dtype=np.float32)
     rows[:3, :3], rows[:3, 3] = turn, place
-    out = b""
-    for n, value in enumerate(rows.ravel().tolist(), 1):
-        if value:
-            out += (bytes([8 * n + 5]) if n < 16 else b"\x85\x01") + struct.pack("<f", value)
-    return out
+    return b"".join([key + _float(value) for key, value in zip(_KEYS, rows.ravel().tolist(), strict=True) if value])
 
 
 def _field(number: int, content: bytes) -> bytes:

@@ -30,19 +30,20 @@ ALONG = np.array([0.0, 1.0, 0.0])
 def messages(emulation: "Emulation") -> Iterator[tuple[int, bytes]]:
     """When each datagram leaves, in nanoseconds after the start, and the datagram."""
     wearer = Wearer(emulation)
-    for tick in ticks(emulation, RATE_HZ):
+    for tick, now in wearer.along(ticks(emulation, RATE_HZ)):
         places = np.stack([np.full(SEGMENTS, 0.1), np.full(SEGMENTS, -0.3), np.linspace(0, 0.4, SEGMENTS)], 1)
         turns = np.tile(np.eye(3), (SEGMENTS, 1, 1))
-        T = wearer.T_world_head(tick.t_s)
+        T = now.T_world_head
         places[HEAD], turns[HEAD] = T[:3, 3], T[:3, :3]
         fingers: list[tuple[Floats, Floats]] = []
         for side, hand in zip(SIDES, (LEFT_HAND, RIGHT_HAND), strict=True):
-            turns[hand] = wearer.R_world_hand(side, tick.t_s)
-            points = wearer.points_m(side, tick.t_s)
+            turns[hand] = now.R_world_hand[side]
+            points = now.points_m[side]
             places[hand] = points[0]
             fingers += _fingers(points, turns[hand], side)
         segments = [*zip(places, turns, strict=True), *fingers]
-        items = [struct.pack(">i7f", n + 1, *place, *quat_wxyz(turn[None])[0]) for n, (place, turn) in enumerate(segments)]
+        quats = quat_wxyz(np.array([turn for _, turn in segments]))
+        items = [struct.pack(">i7f", n + 1, *place, *quats[n]) for n, (place, _) in enumerate(segments)]
         for number, first in enumerate(range(0, len(items), PACKET_ITEMS)):
             part = items[first : first + PACKET_ITEMS]
             counter = number | (128 if first + len(part) == len(items) else 0)
@@ -64,6 +65,6 @@ def _fingers(points: Floats, turn: Floats, side: Side) -> list[tuple[Floats, Flo
 def _pointing(turn: Floats, along: Floats) -> Floats:
     """The hand's turn, and on top the shortest that brings the fingers' axis along a direction (Rodrigues)."""
     a, b = turn @ ALONG, along / np.linalg.norm(along)
-    v, c = np.cross(a, b), float(a @ b)
-    K = np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
+    x, y, z = a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+    K, c = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]), float(a @ b)
     return np.asarray((np.eye(3) + K + K @ K / max(1 + c, 1e-9)) @ turn)

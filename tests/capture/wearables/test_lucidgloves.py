@@ -79,7 +79,7 @@ def test_what_is_recorded_is_how_the_fingers_were_bent(bench: Any, tmp_path: Pat
         assert stream.spec.extra["stamps"] == "arrival" and (stream.device_ns == stream.host_ns).all()
         np.testing.assert_array_equal(stream.sequence, np.arange(len(stream)))
         for i, values in enumerate(stream.values):
-            curls, splay = shares(wearer, "left", truth[bytes(raw.payload(i))])
+            curls, splay = shares(wearer.angles_rad("left", truth[bytes(raw.payload(i))]))
             np.testing.assert_allclose(values[:20].reshape(5, 4), np.repeat(curls[:, None], 4, 1), atol=0.51 / 4095)
             np.testing.assert_allclose(values[20:25], splay, atol=1.01 / 4095)
 
