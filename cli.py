@@ -32,6 +32,9 @@ app.add_typer(models, name="models")
 
 Reference = Literal["world", "camera"]
 
+WIDE_COLUMNS = 100
+"""From here on tables show all they have."""
+
 INTERRUPTED = 130
 """What Typer exits with on Ctrl-C."""
 
@@ -289,22 +292,26 @@ def _show_summaries(summaries: list[dict[str, Any]]) -> None:
 
 
 def _info_table(item: dict[str, Any]) -> Table:
-    """One episode's streams with their timing certificates."""
+    """One episode's streams with their timing certificates; a narrow terminal shows the figures people look for first."""
     title = _plain(f"{item['episode']}  {item['duration_s']} s  {item['source']}  {item['task']}  (timing {item['timing']['verdict']})")
-    columns = ("stream", "carries", "samples", "Hz", "jitter ms", "missing", "drift ppm", "offset ms", "residual ms", "timing")
-    table = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     timings = {s["stream"]: s for s in item["timing"]["streams"]}
+    calibrated = any(timing["calibration_residual_ms"] is not None for timing in timings.values())
+    wide = out.width >= WIDE_COLUMNS
+    columns = (*(["carries"] if wide else []), "samples", "Hz", *(["jitter ms"] if wide else []), "missing", "drift ppm", "offset ms",
+               *(["residual"] if calibrated else []), "timing")
+    table = Table(Column("stream", no_wrap=True, min_width=11), *columns, title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for s in item["streams"]:
         timing = timings[s["name"]]
-        figures = [("" if timing[key] is None else f"{timing[key]:.2f}") for key in ("measured_hz", "jitter_p99_ms")]
+        rate, jitter = ("" if timing[key] is None else f"{timing[key]:.2f}" for key in ("measured_hz", "jitter_p99_ms"))
         drift = "" if timing["drift_ppm"] is None else f"{timing['drift_ppm']:+.1f}"
-        if timing["drift_interval_ppm"]:
+        if timing["drift_interval_ppm"] and wide:
             low, high = timing["drift_interval_ppm"]
             drift += f" ±{(high - low) / 2:.1f}"
-        offset = "" if timing["offset_interval_ms"] is None else f"±{timing['offset_interval_ms']:.2f}"
-        residual = "" if timing["calibration_residual_ms"] is None else f"±{timing['calibration_residual_ms']:.2f}"
-        judged = (str(timing["missing"]), drift, offset, residual, timing["verdict"])
-        table.add_row(_plain(s["name"]), s["carries"], str(s["samples"]), *figures, *judged)
+        halves = (timing[key] for key in ("offset_interval_ms", "calibration_residual_ms"))
+        offset, residual = ("" if half is None else f"±{half:.2f}" for half in halves)
+        more = ([s["carries"]], [jitter]) if wide else ([], [])
+        table.add_row(_plain(s["name"]), *more[0], str(s["samples"]), rate, *more[1], str(timing["missing"]), drift, offset,
+                      *([residual] if calibrated else []), timing["verdict"])
     return table
 
 
