@@ -299,7 +299,8 @@ def _info_table(item: dict[str, Any]) -> Table:
     wide = out.width >= WIDE_COLUMNS
     columns = (*(["carries"] if wide else []), "samples", "Hz", *(["jitter ms"] if wide else []), "missing", "drift ppm", "offset ms",
                *(["residual"] if calibrated else []), "timing")
-    table = Table(Column("stream", no_wrap=True, min_width=11), *columns, title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(Column("stream", no_wrap=True, min_width=11), *columns, title=title, title_justify="left", box=SIMPLE_HEAD,
+                  padding=(0, 1, 0, 0))
     for s in item["streams"]:
         timing = timings[s["name"]]
         rate, jitter = ("" if timing[key] is None else f"{timing[key]:.2f}" for key in ("measured_hz", "jitter_p99_ms"))
