@@ -8,6 +8,7 @@ from firsthand.capture.stream import Sample, StreamSpec
 
 DRIVERS: dict[str, str] = {
     "json": "firsthand.capture.drivers.json_lines:open_json",
+    "lsl": "firsthand.capture.drivers.lsl:open_lsl",
     "lucidgloves": "firsthand.capture.drivers.lucidgloves:open_lucidgloves",
     "manus": "firsthand.capture.drivers.manus:open_manus",
     "pattern": "firsthand.capture.drivers.pattern:open_pattern",

@@ -13,6 +13,7 @@ from firsthand.capture.plugins import find
 EMULATORS: dict[str, str] = {
     "glove": "firsthand.capture.emulators.glove:messages",
     "imu": "firsthand.capture.emulators.imu:messages",
+    "lsl": "firsthand.capture.emulators.lsl:messages",
     "lucidgloves": "firsthand.capture.emulators.lucidgloves:messages",
     "manus": "firsthand.capture.emulators.manus:messages",
     "manus-bridge": "firsthand.capture.emulators.manus:bridged",

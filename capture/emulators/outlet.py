@@ -15,6 +15,7 @@ from firsthand.capture.transport import address
 BAUD = 115_200
 OUTLETS: dict[str, str] = {
     "grpc": "firsthand.capture.emulators.outlet_grpc:Served",
+    "lsl": "firsthand.capture.emulators.outlet_lsl:GloveOutlet",
     "tcp": "firsthand.capture.emulators.outlet_tcp:TcpLines",
     "tcp-serve": "firsthand.capture.emulators.outlet_tcp:TcpServer",
     "zmq-pub": "firsthand.capture.emulators.outlet_zmq:Pub",
