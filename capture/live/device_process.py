@@ -34,8 +34,9 @@ READ_S = 0.1
 RETRY_S = 1.0
 LEAVE_S = 3.0
 """A driver that does not come back from `read` is given so long at the end."""
-PICTURES_WAITING = 3
-"""Raw pictures that may wait for their encoder."""
+WAITING_BYTES = 160 << 20
+WAITING_PICTURES = 4, 60
+"""Raw pictures that may wait for their encoder: as many as fit, within bounds. 25 at 1080p, so that a stall of 0.8 s costs none."""
 SLACK_S = 4.0
 """What the memory holds beside the pre-roll: so long may the writer stand still without a loss."""
 
@@ -183,7 +184,9 @@ class _Lane:
 
             self._encoder = open_encoder(self.spec, self.how)
             self.spec = self._encoder.spec
-            self._waiting: queue.Queue[Sample | None] = queue.Queue(PICTURES_WAITING)
+            least, most = WAITING_PICTURES
+            size = (self.spec.width_px or 1920) * (self.spec.height_px or 1080) * (2 if self.spec.role == "depth" else 3)
+            self._waiting: queue.Queue[Sample | None] = queue.Queue(min(max(WAITING_BYTES // size, least), most))
             self._thread = threading.Thread(target=self._encode, name=f"encode {self.spec.name}", daemon=True)
             self._thread.start()
         elif self.how:
