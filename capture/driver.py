@@ -15,6 +15,7 @@ DRIVERS: dict[str, str] = {
     "quest": "firsthand.capture.drivers.quest:open_quest",
     "rokoko": "firsthand.capture.drivers.rokoko:open_studio",
     "rokoko-sdk": "firsthand.capture.drivers.rokoko:open_sdk",
+    "stretchsense": "firsthand.capture.drivers.stretchsense:open_stretchsense",
     "synthetic": "firsthand.capture.drivers.synthetic:open_wearer",
     "udcap": "firsthand.capture.drivers.udcap:open_udcap",
     "vision-pro": "firsthand.capture.drivers.vision_pro:open_vision_pro",

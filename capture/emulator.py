@@ -22,6 +22,7 @@ EMULATORS: dict[str, str] = {
     "rokoko": "firsthand.capture.emulators.rokoko:studio",
     "rokoko-plain": "firsthand.capture.emulators.rokoko:plain_studio",
     "rokoko-sdk": "firsthand.capture.emulators.rokoko:solver",
+    "stretchsense": "firsthand.capture.emulators.stretchsense:messages",
     "udcap": "firsthand.capture.emulators.udcap:messages",
     "vision-pro": "firsthand.capture.emulators.vision_pro:messages",
     "xsens": "firsthand.capture.emulators.xsens:messages",
