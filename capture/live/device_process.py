@@ -213,6 +213,7 @@ class _Lane:
             return
         try:
             self._waiting.put_nowait(sample)
+            ring.set(n, Figure.WAITING, self._waiting.qsize())
         except queue.Full:
             self._encoder_drops += 1
             ring.add(n, Figure.ENCODER_DROPS, 1)
@@ -234,6 +235,7 @@ class _Lane:
                 self.ring.add(self.number, Figure.ENCODER_DROPS, 1)
             for payload, flags in packets:
                 self._put(sample, payload, flags)
+            self.ring.set(self.number, Figure.WAITING, self._waiting.qsize())
         self._encoder.close()
 
     def _put(self, sample: Sample, payload: Any, flags: int) -> None:

@@ -49,7 +49,9 @@ class Figure(IntEnum):
     DRIFT_PPB = 7
     """Of the live clock."""
     SEQUENCE = 8
-    LATEST = 9
+    WAITING = 9
+    """Raw pictures that came and are not encoded yet."""
+    LATEST = 10
     """One more than the position of the newest record; 0 before the first."""
 
 

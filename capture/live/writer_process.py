@@ -19,7 +19,7 @@ from typing import Any
 
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.library import RECORDING
-from firsthand.capture.live.ring import Ring
+from firsthand.capture.live.ring import Figure, Ring
 from firsthand.capture.live.take import Take
 from firsthand.capture.live.wire import Outbox, calibration_from_json, commands, spec_from_json
 from firsthand.capture.stream import StreamSpec
@@ -27,8 +27,8 @@ from firsthand.capture.stream import StreamSpec
 IDLE_S = 0.01
 """Between looks at memories that are empty: fewer looks find more at once, which is cheaper."""
 TELL_S = 0.25
-GRACE_NS = 300_000_000
-"""After a stop, what was taken before it may still be on its way through an encoder."""
+GRACE_NS, ENCODERS_NS = 300_000_000, 3_000_000_000
+"""After a stop, what was taken before it may still be on its way, most of all through an encoder: how long it is waited for."""
 BATCH = 256
 """Records taken from one device before the next has its turn."""
 PRE_ROLL_FILL = 0.5
@@ -60,8 +60,8 @@ class Source:
     ring: Ring
     specs: dict[int, StreamSpec] = field(default_factory=dict)
     calibration: Mapping[str, Any] = field(default_factory=dict)
-    held: bool = False
-    """The cursor is past records that belong to the time after the take."""
+    passed: set[int] = field(default_factory=set)
+    """Streams of which a record from after the take's stop was seen; from there on nothing is released."""
 
 
 class Writer:
@@ -92,9 +92,8 @@ class Writer:
                 pass
             work = self._empty if self._take else self._trim
             busy = [work(source) for source in self._sources.values()]
-            take = self._take
-            if take and take.stop_ns is not None and time.monotonic_ns() > take.stop_ns + GRACE_NS and not any(busy):
-                self._end(take)
+            if self._take and not any(busy) and self._is_complete(self._take):
+                self._end(self._take)
             if (now := time.monotonic()) - told_s >= TELL_S:
                 told_s = now
                 self._tell()
@@ -102,6 +101,15 @@ class Writer:
                 time.sleep(IDLE_S)
         for thread in self._finishing:
             thread.join()
+
+    def _is_complete(self, take: Take) -> bool:
+        """Whether the take was stopped, and all that belongs to it has come."""
+        if take.stop_ns is None:
+            return False
+        since_ns = time.monotonic_ns() - take.stop_ns
+        streams = ((source, n) for source in self._sources.values() for n in source.specs)
+        encoded = all(n in source.passed or not source.ring.figure(n, Figure.WAITING) for source, n in streams)
+        return since_ns > GRACE_NS and (encoded or since_ns > ENCODERS_NS)
 
     def _obey(self, order: Mapping[str, Any]) -> None:
         take = self._take
@@ -153,14 +161,14 @@ class Writer:
                 if record is None:
                     break
                 if take.stop_ns is not None and record.host_ns > take.stop_ns:
-                    source.held = True  # the next take's, or its pre-roll's: not released
+                    source.passed.add(record.stream)  # the next take's, or its pre-roll's: not released
                 elif record.stream in source.specs:
                     take.add(source.specs[record.stream], record)
             take.flush()
         except FirsthandError as error:
             self._break(take, error)
             return False
-        if not source.held:
+        if not source.passed:
             ring.release()
         return record is not None
 
@@ -202,7 +210,7 @@ class Writer:
 
     def _rewind(self) -> None:
         for source in self._sources.values():
-            source.held = False
+            source.passed.clear()
             source.ring.rewind()
 
     def _tell(self) -> None:
