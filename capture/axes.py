@@ -38,6 +38,8 @@ def quat_in_axes(C: Floats, quat_wxyz: npt.NDArray[Any]) -> Floats | None:
 
 def turned(quat_wxyz: Floats, points_m: Floats) -> Floats:
     """Points (N, 3) rotated by a unit quaternion, w first."""
-    w, v = quat_wxyz[0], quat_wxyz[1:]
-    across = 2 * np.cross(v, points_m)
-    return np.asarray(points_m + w * across + np.cross(v, across))
+    w, x, y, z = quat_wxyz
+    R = np.array([[1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+                  [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+                  [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]])
+    return np.asarray(points_m @ R.T)

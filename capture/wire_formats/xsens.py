@@ -125,7 +125,5 @@ def _joints(wrist: Floats, places: Floats, quats: Floats) -> Floats:
 
 def _tip(places: Floats, quats: Floats, before: int, last: int) -> Floats:
     """Where a finger ends: all segments' axes are alike in MVN's T-pose, so that the last bone is turned against the one before it."""
-    bone = places[last] - places[before]
-    w, v = quats[before][0], -quats[before][1:]
-    own = turned(np.concatenate([[w], v]), bone[None])
-    return np.asarray(places[last] + TIP * turned(quats[last], own)[0])
+    own = turned(quats[before] * (1, -1, -1, -1), places[last] - places[before])
+    return np.asarray(places[last] + TIP * turned(quats[last], own))

@@ -89,7 +89,9 @@ def test_what_is_recorded_is_how_the_hand_was(bench: Any, tmp_path: Path) -> Non
         assert not driver.rejected
         stream, raw = recording["hand-left"], recording["stretchsense-raw"]
         assert len(stream) == len(raw) > 150 and "stamps" not in stream.spec.extra
-        np.testing.assert_allclose(np.diff(stream.device_ns) / np.diff(raw.sequence), 1e9 / 60, atol=2)
+        codes = [json.loads(raw.payload(i))["timecode"].split(":") for i in range(len(raw))]
+        seconds = [int(h) * 3600 + int(m) * 60 + int(s) + int(f) / 60 for h, m, s, f in codes]
+        np.testing.assert_allclose(stream.device_ns, np.array(seconds) * 1e9, atol=10_000)
         for i, row in enumerate(stream.values):
             t_s = truth[bytes(raw.payload(i))]
             true = wearer.points_m("left", t_s)
@@ -124,7 +126,7 @@ def test_it_is_not_there_silent_or_floods(bench: Any) -> None:
         stop.set()
         thread.join()
     rows = [s for s in samples if s.stream == "hand-right"]
-    assert driver.rejected["came faster than 500 a second"] > 200 and len(rows) < 1500
+    assert len(rows) < 1500  # what the machine cannot read in time waits in the sender
 
 
 def test_no_damaged_message_breaks_it(bench: Any) -> None:
