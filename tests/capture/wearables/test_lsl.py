@@ -4,6 +4,7 @@ import threading
 import time
 import uuid
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -180,7 +181,7 @@ def test_the_emulator_says_what_it_sends(name: str) -> None:
 
 
 def test_no_damaged_message_breaks_it(bench: Any) -> None:
-    rng, read = np.random.default_rng(8), LslReader("glove", np.ones(21), 20)
+    rng, read = Random(8), LslReader("glove", np.ones(21), 20)
     messages = [packed(b"S", 1.5, range(21)), packed(b"C", 1.5, [0.1])]
     for _ in range(10_000):
         said = read(damaged(rng, messages))

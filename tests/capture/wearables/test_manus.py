@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -224,7 +225,7 @@ def test_impossible_options_are_refused(bench: Any, options: dict[str, Any], mes
 
 
 def test_no_damaged_message_breaks_it(bench: Any) -> None:
-    rng, r = np.random.default_rng(3), reader()
+    rng, r = Random(3), reader()
     text = [ANGLES, skeleton(), *(m for _, m in bench.sent("manus", seconds=0.05))]
     documents = [bridged(), *(m for _, m in bench.sent("manus-bridge", seconds=0.05))]
     reasons = set()

@@ -3,6 +3,7 @@
 import socket
 import threading
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -219,7 +220,7 @@ def test_silence_and_the_wrong_port_say_what_to_check(bench: Any) -> None:
 
 
 def test_no_damaged_message_breaks_it(bench: Any) -> None:
-    rng, messages = np.random.default_rng(1), [PUBLISHED, STAMPED, *(m for _, m in bench.sent("quest", seconds=0.1))]
+    rng, messages = Random(1), [PUBLISHED, STAMPED, *(m for _, m in bench.sent("quest", seconds=0.1))]
     readers = HtsReader(by_line=False), HtsReader(by_line=True)
     reasons = set()
     for n in range(10_000):

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,7 @@ def test_it_is_not_there_silent_or_floods(bench: Any) -> None:
 
 
 def test_no_damaged_message_breaks_it(bench: Any) -> None:
-    rng, messages = np.random.default_rng(9), [message(), *(m[4:] for _, m in bench.sent("stretchsense", seconds=0.05))]
+    rng, messages = Random(9), [message(), *(m[4:] for _, m in bench.sent("stretchsense", seconds=0.05))]
     for n in range(10_000):
         said = read_hand_engine((renumbered if n % 20 == 0 else damaged)(rng, messages))
         if not isinstance(said, str):
