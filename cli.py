@@ -494,8 +494,8 @@ def demo(folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to
 
 
 @app.command()
-def emulate(name: Annotated[str, typer.Argument(metavar="NAME", help="Which device: glove or imu.")],
-            to: Annotated[str, typer.Option("--to", help="udp://ADDRESS:PORT, serial:PORT, or pty:PATH for a new serial line.")],
+def emulate(name: Annotated[str, typer.Argument(metavar="NAME", help="Which device: glove, imu, quest, manus ...; see docs/devices.")],
+            to: Annotated[str, typer.Option("--to", help="udp://ADDRESS:PORT, serial:PORT, pty:PATH, or as its page says.")],
             side: Annotated[Literal["left", "right"], typer.Option(help="Which hand, for a glove.")] = "right",
             seed: Annotated[int, typer.Option(min=0, help="Another seed, another wearer.")] = 0,
             rate: Annotated[float | None, typer.Option(help="Messages a second; the device's own rate if not given.")] = None,

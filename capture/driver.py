@@ -14,7 +14,7 @@ DRIVERS: dict[str, str] = {
     "pattern": "firsthand.capture.drivers.pattern:open_pattern",
     "quest": "firsthand.capture.drivers.quest:open_quest",
     "rokoko": "firsthand.capture.drivers.rokoko:open_studio",
-    "rokoko-sdk": "firsthand.capture.drivers.rokoko:open_sdk",
+    "rokoko-sdk": "firsthand.capture.drivers.rokoko_sdk:open_sdk",
     "stretchsense": "firsthand.capture.drivers.stretchsense:open_stretchsense",
     "synthetic": "firsthand.capture.drivers.synthetic:open_wearer",
     "udcap": "firsthand.capture.drivers.udcap:open_udcap",

@@ -1,4 +1,4 @@
-"""The drivers ``rokoko`` (Studio's live stream, UDP, JSON v3) and ``rokoko-sdk`` (the Device SDK's solver, TCP, RGMP)."""
+"""The driver ``rokoko``: gloves of Rokoko, from Studio's live stream over UDP (JSON v3, packed or plain)."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -7,16 +7,13 @@ from firsthand.capture.driver import Driver
 from firsthand.capture.hand_stream import checked_hands, hand_spec, raw_spec
 from firsthand.capture.message_driver import MessageDriver
 from firsthand.capture.skeleton import SIDES, Side
-from firsthand.capture.transport import TcpStream, UdpPackets
-from firsthand.capture.wire_formats.rgmp import RgmpFrames, RgmpReader
+from firsthand.capture.transport import UdpPackets
 from firsthand.capture.wire_formats.rokoko_studio import read_studio
 
 NEEDS = {"lz4": "gloves"}
 MOST_HZ = 500.0
 STUDIO = {"device": "Rokoko Studio, JSON v3", "axes": "x right, y forward, z up", "origin": "world",
           "converted": "from Studio's axes, taken as left-handed with y up (y and z exchanged); stamps are the scene's seconds"}
-SDK = {"device": "Rokoko Device SDK, RGMP", "axes": "z up; the heading is the glove's own, from magnetic north", "origin": "glove",
-       "converted": "from OpenXR's axes (y up); palm and metacarpals left out"}
 
 
 def open_studio(*, bind: str, sender: str, actor: str = "", hands: Sequence[Side] = SIDES, prefix: str = "", rate_hz: float | None = None,
@@ -31,12 +28,3 @@ def open_studio(*, bind: str, sender: str, actor: str = "", hands: Sequence[Side
     return [MessageDriver(f"{prefix}rokoko", streams, UdpPackets(bind, sender), lambda: partial(read_studio, actor=actor),
                           raw=raw_spec("rokoko", "json-lz4", prefix=prefix) if raw else None, prefix=prefix, timeout_s=timeout_s,
                           most_hz=MOST_HZ, check=check)]
-
-
-def open_sdk(*, connect: str = "127.0.0.1:12277", hands: Sequence[Side] = SIDES, prefix: str = "", rate_hz: float | None = None,
-             raw: bool = True, timeout_s: float = 1.0) -> list[Driver]:
-    """Streams ``hand-left`` and ``hand-right`` from the solver at `connect`, and its frames as ``rokoko-raw``, each name after `prefix`."""
-    streams = [hand_spec(side, prefix=prefix, rate_hz=rate_hz, extra=SDK) for side in checked_hands(hands)]
-    return [MessageDriver(f"{prefix}rokoko", streams, TcpStream(connect, RgmpFrames), RgmpReader,
-                          raw=raw_spec("rokoko", "rgmp", prefix=prefix) if raw else None, prefix=prefix, timeout_s=timeout_s,
-                          most_hz=MOST_HZ, check="check that the gloves are on and that the solver runs with --emit-openxr")]

@@ -11,7 +11,7 @@ from firsthand.capture.plugins import find
 from firsthand.capture.rig import load_rig
 
 ROOT = Path(__file__).parents[2]
-RIGS = [ROOT / "examples" / "rigs" / f"{name}.toml" for name in ("synthetic", "pattern", "emulated-glove")]
+RIGS = [ROOT / "examples" / "rigs" / f"{name}.toml" for name in ("synthetic", "pattern", "emulated-glove", "emulated-quest")]
 
 
 @pytest.mark.parametrize("path", RIGS, ids=lambda path: path.stem)
