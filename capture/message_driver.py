@@ -46,7 +46,8 @@ class MessageDriver:
         self.name, self._numeric, self._raw = name, tuple(streams), raw
         self.streams = (*self._numeric, raw) if raw else self._numeric
         self.rejected: Counter[str] = Counter()
-        """Messages that did not become a sample, by reason; what transport refused is among them."""
+        """Messages that did not become a sample since it was opened, by reason; what transport refused is among them."""
+        self._told: set[str] = set()
         self._since: Counter[str] = Counter()  # the same since the last sample
         self._source, self._begin, self._check, self._prefix = source, begin, check, prefix
         self._read: Read
@@ -117,7 +118,8 @@ class MessageDriver:
         samples.append(Sample(stream, device_ns, host_ns, counted if reading.sequence is None else reading.sequence, reading.values))
 
     def _reject(self, why: str, count: int = 1) -> None:
-        if why not in self.rejected:  # told once, counted ever after
+        if why not in self._told:  # told once, counted ever after
+            self._told.add(why)
             _log.warning("%s: a message is left out: %s", self.name, self._who(why))
         self.rejected[why] += count
         self._since[why] += count
@@ -141,6 +143,7 @@ class MessageDriver:
         self._first, self._stamped, self._read = [], None, self._begin()
         self._counts, self._raw_count = dict.fromkeys(self._counts, 0), 0  # what was sent while nobody listened cannot be counted
         self._since.clear()
+        self.rejected.clear()
         with ExitStack() as stack:
             stack.enter_context(self._source)
             began_ns = self._heard_ns = time.monotonic_ns()

@@ -1,5 +1,6 @@
 """The driver ``lsl``: any outlet of numbers of the Lab Streaming Layer, with its own stamps, and the comparison of clocks beside them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Literal, Self
@@ -47,12 +48,13 @@ class LslDriver:
         self.name, self._source, self._units, self._counter = name, source, units, counter
         self._role, self._side, self._about, self._timeout_s = role, side, about, timeout_s
         self.streams: tuple[StreamSpec, ...] = ()
-        self.messages: MessageDriver
-        """What it stands on, once entered: it counts what was rejected."""
+        self.rejected: Counter[str] = Counter()
+        """Samples that were left out since it was opened, by reason."""
+        self._messages: MessageDriver
 
     def read(self, timeout_s: float) -> list[Sample] | None:
         """What came, oldest first. Raises `FirsthandError` when nothing did for a while, or the outlet ended."""
-        return self.messages.read(timeout_s)
+        return self._messages.read(timeout_s)
 
     def __enter__(self) -> Self:
         outlet = self._source.find()
@@ -69,10 +71,11 @@ class LslDriver:
                            extra={"lsl": "what to add to the sender's stamps to have the host's, by LSL's own comparison"})
         factors, counter = np.array([factor for factor, _ in units]), labels.index(self._counter) if self._counter else None
         most_hz = max(4 * outlet.rate_hz, LEAST_MOST_HZ) if outlet.rate_hz else UNSTATED_HZ
-        self.messages = MessageDriver(self.name, (spec, clock), self._source, lambda: LslReader(self.name, factors, counter), raw=None,
-                                      timeout_s=self._timeout_s, most_hz=most_hz, check="check that its sender is on and streams")
-        self.messages.__enter__()
-        self.streams = self.messages.streams
+        self._messages = MessageDriver(self.name, (spec, clock), self._source, lambda: LslReader(self.name, factors, counter), raw=None,
+                                       timeout_s=self._timeout_s, most_hz=most_hz, check="check that its sender is on and streams")
+        self.rejected = self._messages.rejected
+        self._messages.__enter__()
+        self.streams = self._messages.streams
         return self
 
     def _stated(self, outlet: Outlet) -> list[tuple[float, str]]:
@@ -83,4 +86,4 @@ class LslDriver:
         return [to_si(SPELLED.get(unit.lower(), unit) or "1") for unit in given]
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.messages.__exit__(kind, error, trace)
+        self._messages.__exit__(kind, error, trace)
