@@ -1,6 +1,7 @@
 """Shared fixtures: a tiny library made without cameras, trackers or models, so that each layer can be tested alone."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,9 @@ from firsthand.capture.skeleton import PARENTS
 from firsthand.capture.stream import Sample, StreamSpec
 from firsthand.retarget.action_track import Actions, ActionTrack
 from firsthand.retarget.hand_track import ABSENT, MEASURED, Hands, HandTrack
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a job in a shell's background: the commands under test would inherit deaf ears
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FPS, WIDTH, HEIGHT = 30, 160, 120
 SHARED = Path(os.environ.get("FIRSTHAND_SHARED", Path(__file__).parents[2] / "shared"))
