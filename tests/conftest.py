@@ -20,8 +20,9 @@ from firsthand.capture.stream import Sample, StreamSpec
 from firsthand.retarget.action_track import Actions, ActionTrack
 from firsthand.retarget.hand_track import ABSENT, MEASURED, Hands, HandTrack
 
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a job in a shell's background: the commands under test would inherit deaf ears
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) == signal.SIG_IGN:  # in a shell's background, under nohup: the commands under test would be as deaf
+        signal.signal(_number, _usual)
 
 FPS, WIDTH, HEIGHT = 30, 160, 120
 SHARED = Path(os.environ.get("FIRSTHAND_SHARED", Path(__file__).parents[2] / "shared"))
