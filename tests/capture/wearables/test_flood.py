@@ -32,6 +32,6 @@ def test_a_flood_at_a_hundred_times_the_rate_disturbs_no_other_stream(bench: Any
         imu, hand = recording["imu"], recording["hand-left"]
         np.testing.assert_array_equal(np.diff(imu.sequence), 1)
         assert not [gap for _, gap in recording.gaps if gap["stream"] == "imu"]
-        assert len(imu) > 700 and 100 < len(hand) < 3500
+        assert len(imu) > 0.9 * (imu.host_ns[-1] - imu.host_ns[0]) * 200e-9 and 100 < len(hand) < 3500
         assert sum(gap["missing"] for _, gap in recording.gaps if gap["stream"] == "hand-left") > 1000
-        assert hand.host_ns[-1] - hand.host_ns[0] > 3.5e9  # it was there before, and is after
+        assert hand.host_ns[-1] - hand.host_ns[0] > 3e9  # it was there before, and is after
