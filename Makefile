@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 2
 demo: .venv/ready ## the whole chain on the synthetic wearer
 	$(BIN)/firsthand demo
 
-test: .venv/ready ## the tests, about five minutes on two cores
+test: .venv/ready ## the tests, about ten minutes on two cores
 	$(BIN)/python -m pytest -m "not interop"
 
 check: .venv/ready build/types/firsthand ## lint and types
