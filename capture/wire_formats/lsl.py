@@ -38,9 +38,13 @@ class LslReader:
         t_ns = round(time_s * 1e9)
         if kind == b"C":
             return {f"{self._stream}-clock": Reading(values, t_ns, None)} if len(values) == 1 and np.isfinite(values).all() else "no offset"
+        if kind != b"S":
+            return "it is of another kind"
         if len(values) != len(self._factors):
             return "it has another number of channels"
-        if np.isinf(values).any():
+        with np.errstate(over="ignore", invalid="ignore"):  # bytes may be any number, also none
+            row = values * self._factors
+        if np.isinf(row).any():
             return "a number that is too large"
         sequence = None
         if self._counter is not None:
@@ -48,4 +52,4 @@ class LslReader:
             if not 0 <= count < _LARGEST or count != np.floor(count):
                 return "its counter is no whole number"
             sequence = int(count)
-        return {self._stream: Reading(values * self._factors, t_ns, sequence)}
+        return {self._stream: Reading(row, t_ns, sequence)}
