@@ -77,7 +77,8 @@ def test_messages_are_samples_and_comparisons() -> None:
     assert (clock.device_ns, clock.values.tolist()) == (12_000_000_000, [-0.25])
     signalling = packed(b"S", 1, [1, 2])[:9] + b"\1\0\0\0\0\0\xf0\x7f" + packed(b"S", 1, [1, 2])[17:]
     assert np.isnan(read(signalling)["glove"].values[0])  # type: ignore[index]  # a NaN of the kind that NumPy warns of
-    for message, why in ((b"S123", "it is cut off"), (packed(b"X", 1, [1, 2]), "it is of another kind"), (packed(b"S", 1, [1]), "it has another number of channels"),
+    for message, why in ((b"S123", "it is cut off"), (packed(b"X", 1, [1, 2]), "it is of another kind"),
+                         (packed(b"S", 1, [1]), "it has another number of channels"),
                          (packed(b"S", 1e300, [1, 2]), "its stamp is no time"),
                          (packed(b"S", 1, [1, 2.5]), "its counter is no whole number"),
                          (packed(b"S", 1, [np.inf, 2]), "a number that is too large"), (packed(b"C", 1, [np.nan]), "no offset")):
