@@ -42,12 +42,16 @@ def pattern_rig(tmp_path: Path) -> Path:
     return path
 
 
+APART_S = 1.2
+
+
 class Terminal:
     """A terminal of 80 columns and 24 rows in tmux, with a shell in it."""
 
     def __init__(self, socket_path: Path, transcript: Path | None) -> None:
         self._tmux = ["tmux", "-S", str(socket_path), "-f", "/dev/null"]
         self._transcript, self._shots = transcript, 0
+        self._pressed_s: dict[tuple[str, ...], float] = {}
         environment = {**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "PYTHONPATH": ""}
         begin = ["new-session", "-d", "-x", "80", "-y", "24", "sh"]
         subprocess.run([*self._tmux, *begin], check=True, env=environment, cwd=socket_path.parent)
@@ -60,7 +64,9 @@ class Terminal:
         self.press("Enter")
 
     def press(self, *keys: str) -> None:
-        """Press keys, as tmux calls them."""
+        """Press keys, as tmux calls them; the same again no sooner than a person would, or it counts as a bouncing key."""
+        time.sleep(max(self._pressed_s.get(keys, 0.0) + APART_S - time.monotonic(), 0.0))
+        self._pressed_s[keys] = time.monotonic()
         subprocess.run([*self._tmux, "send-keys", *keys], check=True)
 
     def screen(self, *options: str) -> str:
