@@ -4,9 +4,8 @@
 
 Each reader gets `count` damaged messages (bytes flipped, cut off, doubled, spliced) and as many that are well framed and hold anything:
 random numbers in place of a text's, random bytes in place of a binary payload. A reader must answer each with readings of finite or
-missing numbers, or with a reason; crashes are exceptions, hangs answers that took more than a second of the processor, growth what the
-process' memory
-gained after the first tenth, and how many different reasons there are (each is counted for ever). Warnings are errors.
+missing numbers, or with a reason. Crashes are exceptions; hangs answers that took more than a second of the processor; growth what the
+process' memory gained after the first tenth; reasons how many there are (each is counted for ever). Warnings are errors.
 
 The last line is one JSON object; exit 0 only when nothing crashed, hung or grew.
 """
