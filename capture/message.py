@@ -84,7 +84,11 @@ class Layout:
                 values = [_number(item, self.array) for item in items]
             else:
                 values = [_number(_at(document, path), path) for path in self._paths()]
-            return Reading(np.array(values, np.float64) * self._factors, self._time(document), self._count(document))
+            with np.errstate(over="ignore"):
+                row = np.array(values, np.float64) * self._factors
+            if np.isinf(row).any():
+                return "a number that is too large"
+            return Reading(row, self._time(document), self._count(document))
         except _UnreadableError as error:
             return str(error)
 

@@ -1,10 +1,12 @@
-"""What can happen to a message: bytes flipped, cut off, doubled or from another message; or every number in it replaced by any other."""
+"""What can happen to a message: bytes flipped, cut off, doubled or from another message; or numbers in it replaced by any others."""
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from random import Random
 
-_NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_VALUE = re.compile(rb'(?:(?<=[\[:, A-Z)])(?<!"version":)|^)(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(?=[,\]} \nA-Z(]|$)')
+"""A number that is a whole field, not part of a name or a header."""
 _ODD = (b"", b"0", b"-0", b"nan", b"NaN", b"inf", b"-Infinity", b"1e999", b"-1e308", b"9" * 40, b"9223372036854775808", b"1_0", b"0x1f",
         b"null", b"true", b'"7"', b"[]", b"{}", b"1,5", b" ", b"\xff", "٣".encode())
 
@@ -36,14 +38,20 @@ def damaged(rng: Random, messages: Sequence[bytes]) -> bytes:
 
 
 def renumbered(rng: Random, messages: Sequence[bytes]) -> bytes:
-    """One of the messages, which are text, with other numbers: mostly plain ones, now and then what is hardly one."""
+    """One of the messages, which are text, with other numbers: one of them, some or all; now and then what is hardly one."""
+    parts = list(_parts(rng.choice(messages)))
+    fields = range(1, len(parts), 2)
+    if not fields:
+        return parts[0]
+    for at in rng.sample(fields, rng.choice((1, 1 + len(fields) // 30, len(fields)))):
+        size = rng.random()
+        parts[at] = b"%d" % (size * 1e6 - 3e5) if size < 0.3 else b"%.4f" % rng.gauss(0, 10.0 ** rng.randint(-3, 3))
+    if rng.random() < 0.2:
+        parts[rng.choice(fields)] = rng.choice(_ODD)
+    return b"".join(parts)
 
-    def other(_: re.Match[bytes]) -> bytes:
-        kind = rng.random()
-        if kind < 0.005:
-            return rng.choice(_ODD)
-        if kind < 0.3:
-            return b"%d" % rng.randint(-(10**6), 10**6)
-        return b"%.4f" % rng.gauss(0, 10.0 ** rng.randint(-3, 3))
 
-    return _NUMBER.sub(other, rng.choice(messages))
+@lru_cache(256)
+def _parts(message: bytes) -> tuple[bytes, ...]:
+    """What stands between the numbers of a message, and at odd places the numbers."""
+    return tuple(_VALUE.split(message))

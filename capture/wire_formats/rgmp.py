@@ -72,7 +72,9 @@ class RgmpReader:
             return self._define(payload)
         if kind == _DISCONNECT:
             if len(payload) == 4:
-                self._devices.pop(int.from_bytes(payload, "little"), None)
+                number = int.from_bytes(payload, "little")
+                self._devices.pop(number, None)
+                self._last_us.pop(number, None)
             return {}
         return self._joints(payload) if kind == _JOINTS else {}
 

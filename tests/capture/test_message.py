@@ -91,6 +91,11 @@ def test_lines_that_cannot_be_read_say_why(message: bytes, why: str) -> None:
     assert Layout("csv", ["a", "b"]).read(message) == why
 
 
+def test_a_number_that_its_unit_makes_too_large_is_none() -> None:
+    """It became infinite, with a warning: -1e308 g is more m/s^2 than a float holds."""
+    assert Layout("csv", ["a", "b"], units="g").read(b"1,-1e308") == "a number that is too large"
+
+
 def test_nothing_that_arrives_can_break_the_reader() -> None:
     """Bytes flipped, cut, doubled, and well-formed messages of random shape: an answer every time, the reasons few."""
     layouts = [Layout("json", ["a"], array="deg", stamp="t_us", sequence="seq"), Layout("csv", ["a", "b", "c"], stamp="a", sequence="b"),

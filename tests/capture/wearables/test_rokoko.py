@@ -102,6 +102,7 @@ def test_rgmp_defines_a_hand_and_then_sends_it() -> None:
     assert hand.values[63:].tolist() == [1, 0, 0, 0]
     assert reader(joints(t_us=5)) == "its stamp goes back"
     assert reader(frame(3, b"\x07\0\0\0")) == {} and reader(joints()) == "joints of a device that was not defined"
+    assert reader(definition()) == {} and not isinstance(reader(joints(t_us=5)), str)  # one that comes back has begun its clock again
 
 
 @pytest.mark.parametrize(("sent", "why"), [
