@@ -168,7 +168,7 @@ def _steps(stream: Stream) -> _Steps:
         if len(step):
             found.longest_s = max(found.longest_s or 0.0, float(step.max()) * 1e-9)
         if block % every == 0:
-            near.append(step[np.diff(sequence) == 1] if stream.spec.clock == "device" else step)  # across a drop they say nothing of jitter
+            near.append(step[np.diff(sequence) == 1] if stream.spec.clock != "media" else step)  # across a drop they say nothing of jitter
         last = np.array([t_ns[-1], sequence[-1]])
     found.span_s = (int(last[0]) - first) * 1e-9 if found.samples else 0.0
     found.neighbours_s = np.concatenate(near) * 1e-9 if near else np.zeros(0)
@@ -180,7 +180,7 @@ def _certify(stream: Stream, missing: list[int]) -> TimingCertificate:
     neighbours = steps.neighbours_s
     jitter = np.quantile(np.abs(neighbours - np.median(neighbours)), [0.5, 0.99]) * 1e3 if len(neighbours) else None
     rate = (steps.samples - 1) / steps.span_s if steps.span_s > 0 else None
-    clock = stream.clock if steps.samples and spec.clock == "device" else None
+    clock = stream.clock if steps.samples and spec.clock != "media" else None
     drift = clock.drift_ppm if clock and clock.drift_error_ppm == clock.drift_error_ppm else None
     known = clock is not None and bool(np.isfinite(clock.error_ns).all())
     latency = stream.latency
@@ -223,7 +223,7 @@ def _judge(c: TimingCertificate, stream: Stream, steps: _Steps) -> list[tuple[in
     usual_s = float(np.median(steps.neighbours_s)) if len(steps.neighbours_s) else steps.span_s / (steps.samples - 1)
     pause_s = c.longest_gap_s if c.longest_gap_s and c.longest_gap_s > SLOW * usual_s else None
     over("longest_gap_s", pause_s, f"{c.longest_gap_s or 0:.2f} s passed without a sample")
-    if stream.spec.clock != "device":
+    if stream.spec.clock == "media":
         return found  # presentation times: their own rate, nothing of clocks or transport
     if steps.arrivals:
         found.append((1, "the device has no clock of its own: its times are those of arrival, and delays are in them"))

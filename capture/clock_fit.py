@@ -72,10 +72,11 @@ def fit_arrivals(rows: Nanoseconds, raw: Nanoseconds, host: Nanoseconds, stamps:
 
 
 def clock_of(kind: str, rows: npt.NDArray[np.void], wrap_ns: int | None = None) -> Clock:
-    """The clock of a stream from its index rows, at least one: fitted for ``device``, and none between ``media`` and the session."""
+    """The clock of a stream from its index rows, at least one: fitted for ``device``; ``host`` and ``media`` have the session's."""
     if kind == "device":
         return fit_clock(rows["device_ns"], rows["host_ns"], wrap_ns=wrap_ns)
-    return Clock(rows["device_ns"][:1], np.zeros(1, np.int64), error_ns=np.zeros(1))
+    middle, high = np.quantile(rows["host_ns"] - rows["device_ns"], [0.5, 0.99]) if kind == "host" else (0.0, 0.0)
+    return Clock(rows["device_ns"][:1], np.zeros(1, np.int64), float(middle), np.zeros(1), float(high))
 
 
 def _floors(t_ns: Nanoseconds, host_ns: Nanoseconds, cuts: Nanoseconds) -> Nanoseconds:

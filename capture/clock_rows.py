@@ -28,8 +28,12 @@ def clock_of_rows(fd: int, place: Place, kind: str, wrap_ns: int | None = None, 
         rows = read(first, past)
         return rows["device_ns"].astype(np.int64), rows["host_ns"].astype(np.int64)
 
-    if kind != "device":
+    if kind == "media":
         return clock_of(kind, read(0, 1))
+    if kind == "host":  # nothing to fit, only delays to tell
+        every = -(-place.rows // whole_rows)
+        return clock_of(kind, np.concatenate([read(first, min(first + BLOCK_ROWS, place.rows))
+                                              for first in range(0, place.rows, BLOCK_ROWS * every)]))
     parts = [np.column_stack([rows, *(s[rows - first] for s in found)]) for first, rows, found in _telling(stamps, place.rows, whole_rows)]
     rows, device_ns, host_ns = np.concatenate(parts).T.copy()
     return fit_arrivals(rows, device_ns, host_ns, stamps, BLOCK_ROWS, wrap_ns)

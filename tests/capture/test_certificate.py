@@ -144,3 +144,15 @@ def test_the_certificate_lies_in_the_file_and_reads_back(tmp_path: Path) -> None
 
 def test_an_episode_is_as_sound_as_its_worst_stream() -> None:
     assert EpisodeTiming(()).verdict == "unusable"
+
+
+def test_stamps_of_the_hosts_own_kernel_are_session_times(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    t_ns = 7 * 10**12 + np.arange(600) * 8_333_333
+    host = t_ns + 20_000_000 + rng.exponential(2e6, 600).astype(np.int64)  # the kernel stamps a picture's first packet, we get its last
+    path = record(tmp_path / "recording.h5", t_ns, host, np.arange(600), clock="host")
+    c = certificate(path)
+    assert (c.verdict, c.drift_ppm, c.offset_interval_ms, c.segments) == ("sound", 0.0, 0.0, 1)
+    assert c.delay_p50_ms == pytest.approx(20 + 2 * np.log(2), abs=0.2) and c.delay_p99_ms == pytest.approx(20 + 2 * np.log(100), abs=3)
+    with Recording(path) as recording:
+        assert np.array_equal(recording["glove"].t_ns, t_ns)
