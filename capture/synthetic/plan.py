@@ -145,3 +145,19 @@ class HandPlan:
         """Pose (4, 4) of what the hand holds rigidly: the hand's axes at the pinch."""
         t = np.array([t_s])
         return np.asarray(poses(self.R_world_hand(t), self.pinch_m(t))[0])
+
+
+@dataclass(frozen=True, eq=False)
+class OtherHand:
+    """A hand of somebody else at the table: a wearer's plan, turned about a vertical line."""
+
+    plan: HandPlan
+    turn_rad: float
+    """pi for somebody across the table."""
+    about_m: tuple[float, float]
+    """Where the line stands, x and y."""
+
+    def points_m(self, t_s: Floats) -> Floats:
+        """The 21 joints in the world, shape (N, 21, 3)."""
+        centre = np.array([*self.about_m, 0.0])
+        return np.asarray((self.plan.points_m(t_s) - centre) @ about(2, self.turn_rad)[0].T + centre)

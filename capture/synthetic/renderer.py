@@ -25,45 +25,50 @@ class Renderer:
 
     table: Table
     look: Look
+    other: Look
+    """Of somebody else at the table."""
 
-    def render(self, view: View, solids: Sequence[Solid],
-               hands_m: Mapping[Side, Floats]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    def render(self, view: View, solids: Sequence[Solid], hands_m: Mapping[Side, Floats],
+               others_m: Sequence[tuple[Side, Floats]] = ()) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
         """Colour (H, W, 3) BGR, and depth (H, W) in metres along the optical axis, infinite past the table.
 
-        `hands_m`: the 21 world joints of each hand, shape (21, 3).
+        `hands_m`: the 21 world joints of each hand, shape (21, 3); `others_m`: of somebody else's.
         """
         image, depth = self.table.backdrop(view)
         canvas = Canvas(image, depth, np.zeros(depth.shape, np.uint8))
         cloths = [solid for solid in solids if isinstance(solid, Sheet)]
         for number, cloth in enumerate(cloths, 1):  # shadows fall on cloth as on the table
             cloth.paint(canvas, view, number)
-        _darken(canvas.image, self._shadows(solids, hands_m).light(view))
+        hands = [(side, points, self.look) for side, points in hands_m.items()]
+        hands += [(side, points, self.other) for side, points in others_m]
+        _darken(canvas.image, _shadows(solids, [points for _, points, _ in hands]).light(view))
         number = len(cloths)
         for solid in solids:
             if not isinstance(solid, Sheet):
                 number += 1
                 solid.paint(canvas, view, number)
-        for side, points in hands_m.items():
+        for side, points, look in hands:
             number += 1
-            paint_hand(canvas, view, points, side, self.look, number)
+            paint_hand(canvas, view, points, side, look, number)
         canvas.soften_edges()
         return canvas.image, canvas.depth
 
-    def _shadows(self, solids: Sequence[Solid], hands_m: Mapping[Side, Floats]) -> Shadows:
-        shadows = Shadows()
-        for solid in solids:
-            if isinstance(solid, Beads):
-                shadows.spheres(solid.points_m, solid.radii_m)
-            elif isinstance(solid, Sheet):
-                for quad in solid.quads_m():
-                    if quad[:, 2].max() > 0.012:
-                        shadows.hull(quad)
-            else:
-                shadows.hull(solid.outline_m())
-        for points in hands_m.values():
-            centres, radii = skin_spheres(points, sleeve=False)
-            shadows.spheres(centres[::2], radii[::2])
-        return shadows
+
+def _shadows(solids: Sequence[Solid], hands_m: Sequence[Floats]) -> Shadows:
+    shadows = Shadows()
+    for solid in solids:
+        if isinstance(solid, Beads):
+            shadows.spheres(solid.points_m, solid.radii_m)
+        elif isinstance(solid, Sheet):
+            for quad in solid.quads_m():
+                if quad[:, 2].max() > 0.012:
+                    shadows.hull(quad)
+        else:
+            shadows.hull(solid.outline_m())
+    for points in hands_m:
+        centres, radii = skin_spheres(points, sleeve=False)
+        shadows.spheres(centres[::2], radii[::2])
+    return shadows
 
 
 def _darken(image: npt.NDArray[np.uint8], light: npt.NDArray[np.uint8]) -> None:

@@ -27,18 +27,20 @@ class Sensor:
     """Banks of noise larger than a picture; a frame takes a window of each at a place drawn from its number."""
 
     seed: int
+    brightness: float
+    """Of what a bright room would give."""
     colour_noise: npt.NDArray[np.int16]
     depth_noise: npt.NDArray[np.float32]
 
     @classmethod
-    def make(cls, seed: int, width_px: int, height_px: int) -> "Sensor":
-        """The noise of one take."""
+    def make(cls, seed: int, width_px: int, height_px: int, light: float = 1.0) -> "Sensor":
+        """The noise of one take, in a room with this share of a bright one's light: half of the lack, in stops, is made up for by gain."""
         rng = np.random.default_rng([seed, 11])
         shape = (height_px + _SPARE_PX, width_px + _SPARE_PX)
-        colour = np.rint(rng.standard_normal((*shape, 3), np.float32) * _NOISE_SIGMA).astype(np.int16)
+        colour = np.rint(rng.standard_normal((*shape, 3), np.float32) * (_NOISE_SIGMA / light)).astype(np.int16)
         # A stereo sensor's noise is smooth over a few pixels: its matching window.
         depth = cv2.GaussianBlur(rng.standard_normal(shape, np.float32), (0, 0), 1.2)
-        return cls(seed, colour, np.asarray(depth / depth.std(), np.float32))
+        return cls(seed, light**0.5, colour, np.asarray(depth / depth.std(), np.float32))
 
     def _window(self, frame: int, kind: int) -> tuple[int, int]:
         y, x = np.random.default_rng([self.seed, kind, frame]).integers(0, _SPARE_PX, 2)
@@ -48,7 +50,8 @@ class Sensor:
         """The picture with sensor noise, as JPEG."""
         y, x = self._window(frame, 12)
         height, width = image.shape[:2]
-        noisy = cv2.add(image, self.colour_noise[y : y + height, x : x + width], dtype=cv2.CV_8U)
+        seen = image if self.brightness == 1 else cv2.convertScaleAbs(image, alpha=self.brightness)
+        noisy = cv2.add(seen, self.colour_noise[y : y + height, x : x + width], dtype=cv2.CV_8U)
         return bytes(cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1])
 
     def depth_png(self, frame: int, depth_m: npt.NDArray[np.float32]) -> bytes:

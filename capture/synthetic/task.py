@@ -11,7 +11,7 @@ from firsthand.capture.errors import unknown
 from firsthand.capture.plugins import find
 from firsthand.capture.skeleton import Side
 from firsthand.capture.synthetic.head import Nod
-from firsthand.capture.synthetic.plan import HandPlan
+from firsthand.capture.synthetic.plan import HandPlan, OtherHand
 from firsthand.capture.synthetic.solids import Solid
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -21,14 +21,21 @@ TASKS: dict[str, str] = {
     "pour": "firsthand.capture.synthetic.pour:pour",
     "fold": "firsthand.capture.synthetic.fold:fold",
     "calibrate": "firsthand.capture.synthetic.calibrate:calibrate",
+    "fast": "firsthand.capture.synthetic.hard:fast",
+    "leave": "firsthand.capture.synthetic.hard:leave",
+    "cross": "firsthand.capture.synthetic.hard:cross",
+    "alone": "firsthand.capture.synthetic.hard:alone",
+    "nobody": "firsthand.capture.synthetic.hard:nobody",
+    "visitor": "firsthand.capture.synthetic.hard:visitor",
+    "hidden": "firsthand.capture.synthetic.hard:hidden",
 }
 """Name -> ``"module:function"`` of (random generator, scale of time) -> `Task`."""
 
 NATURAL_S = 6.0
 """How long each task takes when time is not stretched."""
 _SLOWEST = 1.5
-_ENDLESS = ("calibrate",)
-"""Tasks that go on as long as the take."""
+_FIXED = ("pick-and-place", "pour", "fold")
+"""Tasks that are done at some time; the others go on as long as the take."""
 
 
 @dataclass(frozen=True)
@@ -54,18 +61,20 @@ class Task:
     """The things on the table at a time in seconds."""
     nods: tuple[Nod, ...] = ()
     """How the head moves besides its own sway."""
+    others: tuple[OtherHand, ...] = ()
+    """Hands of somebody else."""
 
 
 def make_task(name: str, rng: np.random.Generator, duration_s: float) -> Task:
     """The task called `name`, drawn from `rng` and fitted into `duration_s`; at most half as slow again, then the hands rest;
-    ``calibrate`` goes on to the end.
+    what is never done (``calibrate``, the hard ones) goes on to the end.
 
     Raises `FirsthandError` for an unknown name.
     """
     if name not in TASKS:
         raise unknown("synthetic task", name, TASKS)
     make: Callable[[np.random.Generator, float], Task] = find("tasks", TASKS, name)
-    return make(rng, duration_s / NATURAL_S if name in _ENDLESS else min(duration_s / NATURAL_S, _SLOWEST))
+    return make(rng, min(duration_s / NATURAL_S, _SLOWEST) if name in _FIXED else duration_s / NATURAL_S)
 
 
 def pick(rng: np.random.Generator, named: Mapping[str, tuple[int, int, int]], *, but: str = "") -> tuple[str, tuple[int, int, int]]:

@@ -41,6 +41,7 @@ _LINKS = {
     "glove-right": Link(1_300_000, 700_000, shape=1.0), IMU: Link(500_000, 150_000), POSE: Link(1_000_000, 300_000),
 }  # fmt: skip
 _STAMP_JITTER_NS = {CAMERA: 10_000.0, "glove-left": 5_000.0, "glove-right": 5_000.0, IMU: 2_000.0, POSE: 5_000.0}
+_BLUR_STEP_PX, _MOST_INSTANTS = 3.0, 12
 _GLOVE_NOISE_RAD = 0.008
 _ACCEL_NOISE, _ACCEL_BIAS = 0.03, 0.02
 _GYRO_NOISE, _GYRO_BIAS = 0.003, 0.002
@@ -51,7 +52,8 @@ class Wearer:
     """One take, fixed by its arguments: the same ones give the same bytes.
 
     `skin` is 0 (lightest) to 4, `sleeve` False for bare arms; None lets the seed choose. `drop_rate` is the share of samples lost
-    on each stream, `burst` the length of one longer outage of the right glove.
+    on each stream, `burst` the length of one longer outage of the right glove. `shutter_s` is how long the camera's shutter is open: what
+    moves is blurred. `light` is the share of a bright room's light: pictures are darker and noisier.
 
     With `realtime` samples arrive at the pace of the wall clock, and pictures are rendered before the camera opens. The take starts when
     the host's monotonic clock shows `start_ns`, or at the moment the first driver is entered; with `loop` it is repeated for ever.
@@ -62,7 +64,7 @@ class Wearer:
     def __init__(self, *, seed: int = 0, task: str = "pick-and-place", duration_s: float = 6.0, fps: float = 30, skin: int | None = None,
                  sleeve: bool | None = None, size_px: tuple[int, int] = (640, 480), realtime: bool = False, drop_rate: float = 0.007,
                  burst: int = 0, start_ns: int | None = None, loop: bool = False,
-                 latency_s: Mapping[str, float] | None = None) -> None:
+                 latency_s: Mapping[str, float] | None = None, shutter_s: float = 0.0, light: float = 1.0) -> None:
         if loop and not realtime:
             raise FirsthandError("a synthetic take is only repeated in real time; set realtime = true, or loop = false")
         for name in latency_s or ():
@@ -72,11 +74,15 @@ class Wearer:
             raise FirsthandError(f"a synthetic take of {duration_s} s is too short to do anything in; ask for 3 s or more")
         if skin is not None and not 0 <= skin < len(TONES):
             raise FirsthandError(f"skin {skin} is not one of the tones 0 (lightest) to {len(TONES) - 1}")
+        if not 0.02 <= light <= 1 or not 0 <= shutter_s * fps <= 1:
+            raise FirsthandError(f"a synthetic camera needs a light of 0.02 to 1 (not {light:g}) and a shutter_s of at most a frame "
+                                 f"(not {shutter_s:g} s at {fps:g} Hz)")
         self.seed, self.name, self.duration_s, self.fps, self.size_px = seed, task, duration_s, fps, size_px
         self.task = make_task(task, self._rng(1), duration_s)
         choose = self._rng(2)
         tone, sleeve_bgr = int(choose.integers(len(TONES))), _SLEEVES[int(choose.integers(len(_SLEEVES)))]
         covered = bool(choose.random() < 0.6) if sleeve is None else sleeve
+        self.shutter_s, self.light = shutter_s, light
         self._look = TONES[tone if skin is None else skin], sleeve_bgr if covered else None
         self.head = HeadMotion(float(choose.uniform(0, 6)), self.task.nods)
         uptime_ns = int(choose.integers(3_600_000_000_000, 144_000_000_000_000))  # of the host: one to forty hours
@@ -93,7 +99,7 @@ class Wearer:
     @property
     def looks(self) -> tuple[Any, ...]:
         """Everything that decides what the camera sees; drops do not."""
-        return self.seed, self.name, self.duration_s, self.fps, self.size_px, *self._look
+        return self.seed, self.name, self.duration_s, self.fps, self.size_px, self.shutter_s, self.light, *self._look
 
     def _rng(self, purpose: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, purpose])
@@ -196,19 +202,48 @@ class Wearer:
         for sigma, strength in ((8.0, 0.03), (1.0, 0.02)):
             noise = cv2.GaussianBlur(rng.standard_normal(shape, np.float32), (0, 0), sigma)
             grain += strength / noise.std() * noise
-        return Renderer(wooden_table(rng), Look(*self._look, grain))
+        choose = self._rng(4)
+        other = TONES[int(choose.integers(len(TONES)))], _SLEEVES[int(choose.integers(len(_SLEEVES)))]
+        return Renderer(wooden_table(rng), Look(*self._look, grain), Look(*other, grain))
 
     @cached_property
     def sensor(self) -> Sensor:
         """The noise of this take's camera."""
-        return Sensor.make(self.seed, *self.size_px)
+        return Sensor.make(self.seed, *self.size_px, self.light)
 
     def frame(self, i: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
         """Frame `i` without sensor noise: colour (H, W, 3) BGR, and exact depth (H, W) in metres, infinite past the table."""
-        t_s = self.seconds(CAMERA)[i : i + 1]
-        view = View(self.camera.K, self.head.T_world_cam(t_s)[0], *self.size_px)
-        hands = {side: plan.points_m(t_s)[0] for side, plan in self.task.hands.items()}
-        return self.renderer.render(view, self.task.solids(float(t_s[0])), hands)
+        middle_s = self.seconds(CAMERA)[i]
+        image, depth = self._instant(middle_s)
+        if self.shutter_s == 0:
+            return image, depth
+        instants = self._instants(middle_s)
+        total = np.zeros(image.shape, np.float32)
+        for t_s in instants:
+            total += self._instant(t_s)[0]
+        return np.rint(total / len(instants)).astype(np.uint8), depth
+
+    def _instant(self, t_s: float) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+        """The picture of an instant, and its depth."""
+        at = np.array([t_s])
+        view = View(self.camera.K, self.head.T_world_cam(at)[0], *self.size_px)
+        hands = {side: plan.points_m(at)[0] for side, plan in self.task.hands.items()}
+        others = [(other.plan.side, other.points_m(at)[0]) for other in self.task.others]
+        return self.renderer.render(view, self.task.solids(t_s), hands, others)
+
+    def _instants(self, middle_s: float) -> Floats:
+        """Times while the shutter is open, (K,): enough of them that nothing moves by more than about 3 px from one to the next."""
+        ends = middle_s + self.shutter_s * np.array([-0.5, 0.5])
+        T = self.head.T_world_cam(ends)
+        moved = max(float(np.abs(np.diff(self._in_picture(plan.points_m(ends), T)[1], axis=0)).max()) for plan in self.task.hands.values())
+        count = int(np.clip(np.ceil(moved / _BLUR_STEP_PX), 1, _MOST_INSTANTS))
+        return middle_s + self.shutter_s * ((np.arange(count) + 0.5) / count - 0.5)
+
+    def _in_picture(self, points_m: Floats, T_world_cam: Floats) -> tuple[Doubles, Doubles]:
+        """World joints (N, 21, 3) in the camera, (N, 21, 3), and in the picture, (N, 21, 2)."""
+        in_cam = np.einsum("nji,nkj->nki", T_world_cam[:, :3, :3], points_m - T_world_cam[:, None, :3, 3]).astype(np.float64)
+        K = self.camera.K
+        return in_cam, in_cam[..., :2] / in_cam[..., 2:] * K[[0, 1], [0, 1]] + K[:2, 2]
 
     def truth(self, first: int = 0, count: int = 1) -> Truth:
         """What really happened in `count` repetitions from number `first` on; a take that is not repeated has the one.
@@ -244,11 +279,10 @@ class Wearer:
         return self.truth(max(first, 0), max(last - max(first, 0) + 1, 1))
 
     def _true_hand(self, points_m: Doubles, T_world_cam: Doubles) -> TrueHand:
-        in_cam = np.einsum("nji,nkj->nki", T_world_cam[:, :3, :3], points_m - T_world_cam[:, None, :3, 3])
-        K = self.camera.K
-        px = in_cam[..., :2] / in_cam[..., 2:] * K[[0, 1], [0, 1]] + K[:2, 2]
+        in_cam, px = self._in_picture(points_m, T_world_cam)
         shown = px[:, [WRIST, *KNUCKLES, *TIPS]]
-        visible = ((shown >= -0.5) & (shown <= np.array(self.size_px) - 0.5)).all((1, 2)) & (in_cam[..., 2] > 0).all(1)
+        inside = (shown >= -0.5) & (shown <= np.array(self.size_px) - 0.5)
+        visible = np.asarray(inside.all((1, 2)) & (in_cam[..., 2] > 0).all(1), np.bool_)
         aperture = np.linalg.norm(points_m[:, THUMB_TIP] - points_m[:, INDEX_TIP], axis=1)
         return TrueHand(points_m, px, visible, aperture)
 
