@@ -40,7 +40,7 @@ def draw_frame(picture: Image, i: int, hands: Hands, actions: Actions | None = N
         return
     for action in actions.tracks.values():
         T = action.T_frame_ee[i] if hands.T_world_cam is None else np.linalg.inv(hands.T_world_cam[i]) @ action.T_frame_ee[i]
-        draw_gripper(picture, hands.intrinsics.K, T, float(action.joints[i, 0]))
+        draw_gripper(picture, hands.intrinsics, T, float(action.joints[i, 0]))
 
 
 def contact_sheet(episodes: Sequence[Episode], path: Path, *, columns: int = 6, robot: str | None = None) -> None:

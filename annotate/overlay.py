@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from firsthand.capture.calibration import CameraCalibration
 from firsthand.capture.skeleton import BONES, Side
 from firsthand.retarget.hand_track import INTERPOLATED
 
@@ -33,7 +34,7 @@ def draw_hand(image: Image, points_px: Floats, side: Side, provenance: int) -> N
         cv2.circle(image, point, (width + 1) << SUBPIXEL, (250, 250, 250), -1, cv2.LINE_AA, SUBPIXEL)
 
 
-def draw_gripper(image: Image, K: Floats, T_cam_tcp: Floats, width_m: float) -> None:
+def draw_gripper(image: Image, camera: CameraCalibration, T_cam_tcp: Floats, width_m: float) -> None:
     """Draw a parallel gripper at a TCP (x across the palm's normal, y along the closing direction, z to the tips) in place."""
     import cv2
 
@@ -42,9 +43,10 @@ def draw_gripper(image: Image, K: Floats, T_cam_tcp: Floats, width_m: float) -> 
     half = width_m / 2
     outline = np.array([[0, half, 0], [0, half, -JAW_M], [0, -half, -JAW_M], [0, -half, 0], [0, 0, -JAW_M], [0, 0, -JAW_M - REACH_M]])
     points = outline @ T_cam_tcp[:3, :3].T + T_cam_tcp[:3, 3]
-    if (points[:, 2] < 0.05).any():  # behind or in the lens
+    seen = camera.project(points)
+    if (points[:, 2] < 0.05).any() or np.isnan(seen).any():  # behind or in the lens, or outside of what it sees
         return
-    pixels = [_fixed(p) for p in (points @ K.T)[:, :2] / points[:, 2:]]
+    pixels = [_fixed(p) for p in seen]
     for colour, thick in (((25, 25, 25), 5), (GRIPPER_BGR, 3)):
         for a, b in ((0, 1), (1, 2), (2, 3), (4, 5)):
             cv2.line(image, pixels[a], pixels[b], colour, thick, cv2.LINE_AA, SUBPIXEL)

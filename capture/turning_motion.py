@@ -95,8 +95,9 @@ def _turn(before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8], optics: C
     ok = found.ravel() == 1
     if np.count_nonzero(ok) < FEWEST:
         return None
-    p, q = (_rays((points[ok].reshape(-1, 2).astype(np.float64) + 0.5) / scale - 0.5, optics) for points in (corners, moved))
-    R = _background(p, q, AGREE_PX / (float(optics.K[0, 0]) * scale))
+    p, q = (optics.unproject((points[ok].reshape(-1, 2).astype(np.float64) + 0.5) / scale - 0.5) for points in (corners, moved))
+    seen = np.isfinite(p).all(1) & np.isfinite(q).all(1)  # by the lens: a fisheye's corners are black
+    R = _background(p[seen], q[seen], AGREE_PX / (float(optics.K[0, 0]) * scale))
     # Points that stay where they are turn the other way in the camera's axes. Small angles: sine and angle are one.
     return None if R is None else -np.array([R[2, 1] - R[1, 2], R[0, 2] - R[2, 0], R[1, 0] - R[0, 1]]) / 2
 
@@ -135,14 +136,6 @@ def _corners(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     y, x = np.divmod(cells.reshape(rows, columns, -1).argmax(2), CELL_PX)
     y, x = y + np.arange(rows)[:, None] * CELL_PX, x + np.arange(columns) * CELL_PX
     return np.stack([x.ravel(), y.ravel()], 1)[:, None].astype(np.float32)
-
-
-def _rays(points_px: Floats, optics: CameraCalibration) -> Floats:
-    import cv2
-
-    xy = cv2.undistortPoints(points_px.reshape(-1, 1, 2), optics.K, optics.distortion if len(optics.distortion) else None).reshape(-1, 2)
-    rays = np.column_stack([xy, np.ones(len(xy))])
-    return np.asarray(rays / np.linalg.norm(rays, axis=1, keepdims=True), np.float64)
 
 
 def _quat_steps(quats: Floats) -> Floats:

@@ -8,21 +8,19 @@ from firsthand.capture.skeleton import BONES, PARENTS
 
 Floats = npt.NDArray[np.float64]
 
+LEAST_FORWARD = float(np.cos(np.radians(80)))
+
 
 def rays(points_px: Floats, camera: CameraCalibration) -> Floats:
-    """Where pixels look: points on the plane z = 1, shape (..., 2) as given, with the lens's distortion taken out. NaN stays NaN."""
-    if not camera.distortion.any():
+    """Where pixels look: points on the plane z = 1, shape (..., 2) as given, with the lens taken out. NaN stays NaN, and is what a fisheye
+    sees at 80 degrees from its axis and beyond: the plane is too far there."""
+    if camera.model == "opencv" and not camera.distortion.any():
         K = camera.K
         y = (points_px[..., 1] - K[1, 2]) / K[1, 1]
         return np.stack([(points_px[..., 0] - K[0, 2] - K[0, 1] * y) / K[0, 0], y], -1)
-    import cv2
-
-    flat = points_px.reshape(-1, 1, 2).astype(np.float64)
-    known = np.isfinite(flat).all((1, 2))
-    out = np.full_like(flat, np.nan)
-    if known.any():
-        out[known] = cv2.undistortPoints(flat[known], camera.K, camera.distortion)
-    return out.reshape(points_px.shape)
+    directions = camera.unproject(points_px)
+    z = np.where(directions[..., 2:] > LEAST_FORWARD, directions[..., 2:], np.nan)
+    return np.asarray(directions[..., :2] / z)
 
 
 def face_ray(local_m: Floats, xy: Floats) -> Floats:

@@ -19,7 +19,7 @@ from firsthand.capture.importers.vrs import data, fields, is_vrs, open_vrs
 from firsthand.capture.intake import Asked, Found, Intake, Take
 from firsthand.capture.stream import KEYFRAME, Sample, StreamSpec
 
-STAGE = "import-aria/1"
+STAGE = "import-aria/2"
 DEVICES = {"Aria": "Gen 1", "Oatmeal": "Gen 2"}
 RGB, EYES = "214-1", "211"
 CODECS = {"H.264": "h264", "H.265": "hevc"}
@@ -78,7 +78,8 @@ def _camera(vrs: AriaFile, stream: str, cameras: dict[str, CameraCalibration]) -
     if encoding is None:
         raise DamagedError(f"cannot import {vrs.source}: {name} is {image.image_format} {image.codec_name}, which is none of "
                            f"jpg, png, raw, {', '.join(CODECS)}")
-    camera, kept = vrs.calibration.camera(label, width, height, turns)
+    readout_s = float(first.metadata_blocks[0].get("readout_duration_s") or 0)  # Gen 2's, and not of every firmware
+    camera, kept = vrs.calibration.camera(label, width, height, turns, readout_s)
     if camera is not None:
         cameras[name] = camera
     extra = {"vrs": stream, "label": label, "rotation_deg": -90 * turns % 360, "sensor": str(told.get("sensor_model", "")), **kept}
@@ -127,7 +128,7 @@ def _with_mps(vrs: AriaFile, rows: list[Track]) -> list[Track]:
     name, label, turns = CAMERAS[vrs.device][RGB]
     T_device_cam = vrs.calibration.T_device_cam(label)
     if poses is not None and T_device_cam is not None:
-        extra = {"frame": "T_world_cam, gravity along -z", "from": "mps-trajectory" if "trajectory" in results else "vio"}
+        extra = {"frame": "T_world_cam, gravity along -z", "up": "z", "from": "mps-trajectory" if "trajectory" in results else "vio"}
         rows = [*rows, numbers(f"{name}-pose", "pose", POSE, POSE_UNITS, poses[0], as_pose(poses[1] @ turned(T_device_cam, turns)),
                                about=name, extra=extra)]
     return rows

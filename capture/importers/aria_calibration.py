@@ -1,4 +1,4 @@
-"""What a Project Aria recording says of its optics: kept whole beside each camera, and as a pinhole where that is honest."""
+"""What a Project Aria recording says of its optics: kept whole beside each camera, and exactly as the camera's calibration."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firsthand.capture.calibration import CameraCalibration
-from firsthand.capture.importers.fisheye import HONEST_RAD, Fisheye624, rotation_of
+from firsthand.capture.importers.fisheye import at_size, rotation_of, upright
 
 FULL = {("Aria", "camera-rgb"): (2880, 2880), ("Oatmeal", "camera-rgb"): (4032, 3024)}
 """The size of the sensor's picture that the calibration is for, where pictures are smaller."""
@@ -35,9 +35,10 @@ class AriaCalibration:
         T[:3, :3], T[:3, 3] = rotation_of([w, *xyz]), told["Translation"]
         return T
 
-    def camera(self, label: str, width_px: int, height_px: int, turns: int) -> tuple[CameraCalibration | None, dict[str, Any]]:
-        """OpenCV's model of a camera whose picture is shown turned by quarter turns clockwise, None where none is near enough;
-        and what to keep beside the stream."""
+    def camera(self, label: str, width_px: int, height_px: int, turns: int,
+               readout_s: float = 0.0) -> tuple[CameraCalibration | None, dict[str, Any]]:
+        """A camera whose picture is shown turned by quarter turns clockwise, None where its model or size is none we know; and what to
+        keep beside the stream."""
         told, T = self.cameras.get(label), self.T_device_cam(label)
         if told is None or T is None:
             return None, {}
@@ -45,14 +46,8 @@ class AriaCalibration:
         params = np.array(told["Projection"]["Params"], np.float64)
         if told["Projection"]["Name"] != FISHEYE or params.shape != (15,):
             return None, kept
-        full = FULL.get((self.device, label), (width_px, height_px))
-        lens = Fisheye624(params, *full).at_size(full, width_px, height_px)
-        if lens is None:
-            return None, kept
-        near, off_px = lens.nearest_opencv(turns, T)
-        kept["fisheye624_here"] = lens.params.tolist()
-        kept["opencv_off_px"] = round(off_px, 3)
-        return (near if off_px / lens.params[0] <= HONEST_RAD else None), kept
+        here = at_size(params, FULL.get((self.device, label), (width_px, height_px)), width_px, height_px)
+        return None if here is None else upright(here, width_px, height_px, T, turns, readout_s), kept
 
 
 def read_calibration(device: str, text: str) -> AriaCalibration:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from dataclasses import field as made
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from firsthand.capture.calibration import Calibration, CameraCalibration
 from firsthand.capture.errors import DamagedError
@@ -16,6 +17,7 @@ from firsthand.capture.importers.mcap_decode import Decoder, decoder, field, fra
 from firsthand.capture.importers.mcap_pictures import LeftOut, Picture
 from firsthand.capture.importers.tracks import stream_name
 from firsthand.capture.intake import Asked, Intake
+from firsthand.capture.lens import Model
 from firsthand.capture.stream import DISCARD, KEYFRAME, Role, StreamSpec
 
 SAY = 256
@@ -24,7 +26,8 @@ WIDER = 4
 PLACES = ("foxglove.LocationFix", "foxglove.LocationFixes", "foxglove.GeoJSON", "sensor_msgs/NavSatFix")
 OPTICS = ("foxglove.CameraCalibration", "sensor_msgs/CameraInfo")
 SOUND = ("foxglove.RawAudio", "foxglove.CompressedAudio")
-PINHOLE = ("", "plumb_bob", "rational_polynomial")
+LENSES: dict[str, Model] = {"": "opencv", "plumb_bob": "opencv", "rational_polynomial": "opencv", "equidistant": "kannala-brandt",
+                            "fisheye": "kannala-brandt", "kannala_brandt": "kannala-brandt"}
 """Models of lenses whose coefficients are OpenCV's."""
 WORLDS = ("world", "map", "odom")
 
@@ -195,9 +198,16 @@ def calibration_of(optics: dict[str, Any], topics: dict[int, Topic], left_out: d
         given = optics[beside]
         model = str(field(given, "distortion_model") or "")
         K, D = (np.array(list(field(given, name, name.lower()) or ()), np.float64) for name in ("K", "D"))
-        if model not in PINHOLE or K.size != 9 or not np.isfinite(K).all() or not K[0] > 0:
-            left_out[beside] = f"optics of the model {model!r}, not OpenCV's pinhole" if K.any() else "optics that were not measured"
+        if model not in LENSES or K.size != 9 or not np.isfinite(K).all() or not K[0] > 0 or D[12:].any():
+            left_out[beside] = f"optics of the model {model!r}, which is not known here" if K.any() else "optics that were not measured"
             continue
         width, height = (int(field(given, name) or size) for name, size in zip(("width", "height"), topic.size, strict=True))
-        found[spec.name] = CameraCalibration(K.reshape(3, 3), width, height, D if D.any() else np.zeros(0))
+        found[spec.name] = CameraCalibration(K.reshape(3, 3), width, height, *_lens(model, D))
     return Calibration(found)
+
+
+def _lens(model: str, D: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], Literal["measured"], Model]:
+    """What `CameraCalibration` wants from its distortion on."""
+    if LENSES[model] == "kannala-brandt":
+        return np.pad(D[:4], (0, 4 - len(D[:4]))), np.eye(4), "measured", "kannala-brandt"
+    return D[:12] if D.any() else np.zeros(0), np.eye(4), "measured", "opencv"

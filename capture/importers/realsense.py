@@ -17,6 +17,7 @@ from firsthand.capture.calibration import Calibration, CameraCalibration
 from firsthand.capture.errors import DamagedError, FirsthandError
 from firsthand.capture.importers.tracks import stream_name
 from firsthand.capture.intake import Asked, Found, Intake, Take
+from firsthand.capture.lens import Model
 from firsthand.capture.stream import Role, Sample, StreamSpec
 
 STAGE = "import-realsense/1"
@@ -26,6 +27,7 @@ NEAR_END = 2**20
 """A bag names its topics again in its index, which is at the end and never compressed."""
 QUEUE = 64
 POLL_S = 0.01
+LENSES: dict[str, Model] = {"brown_conrady": "opencv", "modified_brown_conrady": "opencv", "kannala_brandt4": "kannala-brandt"}
 LAST_POLLS = 50
 """After the player has stopped, frames may still be on their way."""
 STUCK_POLLS = 6000
@@ -239,19 +241,20 @@ def _mounting(rs: Any, profile: Any, sensors: list[Any]) -> npt.NDArray[np.float
 
 
 def _calibration(sources: dict[tuple[str, int], _Source]) -> Calibration:
-    """Optics where they are OpenCV's, and mounting relative to the colour camera (or the first there is)."""
+    """Optics where their model is known, and mounting relative to the colour camera (or the first there is)."""
     cameras = {one.spec.name: one for one in sources.values() if one.spec.kind == "encoded"}
     found: dict[str, CameraCalibration] = {}
     for name, one in cameras.items():
         told = one.spec.extra["intrinsics"]
         coefficients = np.array(told["coeffs"], np.float64)
-        if coefficients.any() and told["model"] not in ("brown_conrady", "modified_brown_conrady"):
-            continue  # an inverse or a fisheye model; it stays in extra
+        if coefficients.any() and told["model"] not in LENSES:
+            continue  # an inverse model; it stays in extra
         if not told["fx"]:
             continue
         K = np.array([[told["fx"], 0, told["ppx"]], [0, told["fy"], told["ppy"]], [0, 0, 1]])
-        distortion = coefficients if coefficients.any() else np.zeros(0)
-        found[name] = CameraCalibration(K, one.spec.width_px or 0, one.spec.height_px or 0, distortion, one.T_rig, "factory")
+        model = LENSES.get(told["model"], "opencv") if coefficients.any() else "opencv"
+        distortion = coefficients[:4 if model == "kannala-brandt" else None] if coefficients.any() else np.zeros(0)
+        found[name] = CameraCalibration(K, one.spec.width_px or 0, one.spec.height_px or 0, distortion, one.T_rig, "factory", model)
     return Calibration(found)
 
 

@@ -86,7 +86,8 @@ def spec_from_json(document: Mapping[str, Any]) -> StreamSpec:
 def calibration_to_json(calibration: Calibration) -> dict[str, Any]:
     """Optics and mounting as plain JSON."""
     return {name: {"K": c.K.tolist(), "width_px": c.width_px, "height_px": c.height_px, "distortion": c.distortion.tolist(),
-                   "T_rig_cam": c.T_rig_cam.tolist(), "source": c.source} for name, c in calibration.cameras.items()}
+                   "T_rig_cam": c.T_rig_cam.tolist(), "source": c.source, "model": c.model, "rolling_s_px": c.rolling_s_px.tolist()}
+            for name, c in calibration.cameras.items()}
 
 
 def calibration_from_json(document: Mapping[str, Any]) -> Calibration:

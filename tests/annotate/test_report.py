@@ -12,6 +12,7 @@ from firsthand.annotate.chart import Line, chart
 from firsthand.annotate.contact_sheet import contact_sheet, episode_frames
 from firsthand.annotate.overlay import draw_gripper, draw_hand
 from firsthand.annotate.report import write_report
+from firsthand.capture.calibration import CameraCalibration
 from firsthand.capture.library import find_episodes
 from firsthand.retarget.hand_track import MEASURED
 
@@ -41,13 +42,13 @@ def test_a_hand_is_drawn_where_it_is_and_an_unseen_one_is_not() -> None:
 
 
 def test_a_gripper_behind_the_camera_is_not_drawn() -> None:
-    image, K = np.zeros((120, 160, 3), np.uint8), np.array([[150.0, 0, 80], [0, 150, 60], [0, 0, 1]])
+    image, camera = np.zeros((120, 160, 3), np.uint8), CameraCalibration(np.array([[150.0, 0, 80], [0, 150, 60], [0, 0, 1]]), 160, 120)
     T = np.eye(4)
     T[2, 3] = -0.4
-    draw_gripper(image, K, T, 0.05)
+    draw_gripper(image, camera, T, 0.05)
     assert not image.any()
     T[2, 3] = 0.4
-    draw_gripper(image, K, T, 0.05)
+    draw_gripper(image, camera, T, 0.05)
     assert image[50:70, 60:100].any()
 
 

@@ -4,7 +4,6 @@ import json
 import shutil
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -12,7 +11,7 @@ from firsthand.capture.errors import FirsthandError
 from firsthand.capture.importer import import_file, import_take, look
 from firsthand.capture.importers.aria_hands import LANDMARKS, canonical
 from firsthand.capture.importers.aria_mps import hand_tracks, trajectory
-from firsthand.capture.importers.fisheye import HONEST_RAD, Fisheye624, rotation_of, turned
+from firsthand.capture.importers.fisheye import at_size, rotation_of, turned, upright
 from firsthand.capture.importers.vrs import HEADER, missing_bytes
 from firsthand.capture.intake import Asked
 from firsthand.capture.library import Episode
@@ -23,36 +22,25 @@ LENS = np.array([878.0, 992.0, 752.4, -0.0306, 0.0204, 0.1211, -0.2203, 0.1344, 
 """Much like the RGB camera of a Gen 2."""
 
 
-def test_a_lens_without_distortion_is_an_equidistant_fisheye() -> None:
-    rays = np.array([[np.sin(a), 0.0, np.cos(a)] for a in (0.0, 0.3, 1.0, 1.4)])
-    lens = Fisheye624(np.r_[300.0, 50.0, 40.0, np.zeros(12)], 1000, 1000)
-    np.testing.assert_allclose(lens.project(rays), [[50 + 300 * a, 40] for a in (0.0, 0.3, 1.0, 1.4)])
-
-
 def test_a_binned_picture_sees_the_same_at_half_the_pixels() -> None:
-    full = Fisheye624(LENS, 2880, 2880)
-    half = full.at_size((2880, 2880), 1408, 1408)
+    half = at_size(LENS, (2880, 2880), 1408, 1408)
     assert half is not None
+    full, small = upright(LENS, 2880, 2880, np.eye(4), 0), upright(half, 1408, 1408, np.eye(4), 0)
     rays = np.random.default_rng(0).normal(size=(50, 3)) * 0.3 + [0, 0, 1]
-    np.testing.assert_allclose(half.project(rays), (full.project(rays) - 32 + 0.5) / 2 - 0.5)
-    assert full.at_size((2880, 2880), 1000, 1000) is None
+    np.testing.assert_allclose(small.project(rays), (full.project(rays) - 32 + 0.5) / 2 - 0.5)
+    assert at_size(LENS, (2880, 2880), 1000, 1000) is None
 
 
-@pytest.mark.parametrize("turns", [0, 1])
-def test_the_pinhole_given_is_near_the_fisheye_everywhere_also_turned(turns: int) -> None:
-    lens = Fisheye624(LENS, 2016, 1512)
+def test_a_picture_turned_upright_keeps_its_lens_exactly() -> None:
     T = np.eye(4)
     T[:3, :3], T[:3, 3] = rotation_of([0.9, 0.1, 0.2, 0.3]), [0.01, 0.02, 0.03]
-    camera, off_px = lens.nearest_opencv(turns, T)
-    assert off_px / LENS[0] < HONEST_RAD
-    points = np.random.default_rng(1).uniform([-0.3, -0.3, 0.5], [0.3, 0.3, 0.6], (100, 3))  # in the camera as it is stored
-    stored = lens.project(points)
-    shown = stored if turns == 0 else np.stack([1512 - 1 - stored[:, 1], stored[:, 0]], 1)
-    in_rig = points @ T[:3, :3].T + T[:3, 3]
-    back = np.linalg.inv(camera.T_rig_cam)
-    found, _ = cv2.projectPoints(in_rig @ back[:3, :3].T + back[:3, 3], np.zeros(3), np.zeros(3), camera.K, camera.distortion)
-    assert np.abs(found[:, 0] - shown).max() < 2.5
-    assert (camera.width_px, camera.height_px) == ((2016, 1512) if turns == 0 else (1512, 2016))
+    stored, shown = (upright(LENS, 2016, 1512, T, turns, readout_s=0.016) for turns in (0, 1))
+    points = np.random.default_rng(1).uniform([-0.3, -0.3, 0.2], [0.3, 0.3, 0.6], (100, 3))  # in the rig
+    px, turned_px = (camera.project((points - camera.T_rig_cam[:3, 3]) @ camera.T_rig_cam[:3, :3]) for camera in (stored, shown))
+    np.testing.assert_allclose(turned_px, np.stack([1512 - 1 - px[:, 1], px[:, 0]], 1), atol=1e-9)
+    np.testing.assert_allclose(shown.exposed_s(turned_px), stored.exposed_s(px), atol=1e-12)  # the first row is now the last column
+    np.testing.assert_allclose(stored.exposed_s(np.array([[0.0, 0.0], [0.0, 1511.0]])), [-0.008, 0.008], rtol=1e-3)
+    assert (shown.width_px, shown.height_px) == (1512, 2016)
     np.testing.assert_allclose(turned(T, 4), T, atol=1e-12)
 
 
@@ -132,8 +120,8 @@ def test_a_gen1_comes_in_upright_with_its_own_jpegs(media: Path, tmp_path: Path)
         assert counts == {"head": 4, "slam-left": 4, "slam-right": 4, "imu-left": 121, "imu-right": 150, "magnetometer": 2, "barometer": 8,
                           "utc": 1, "timecode": 5}
         head = recording["head"]
-        assert set(recording.calibration.cameras) == {"head"}  # Gen 1's others are too wide for a pinhole, and say so
-        assert recording["slam-left"].spec.extra["opencv_off_px"] > HONEST_RAD * 240
+        assert {camera.model for camera in recording.calibration.cameras.values()} == {"fisheye624"}
+        assert set(recording.calibration.cameras) == {"head", "slam-left", "slam-right"}
         assert head.payload(0)[:3] == b"\xff\xd8\xff" and len(head.payload(0)) == 327653
         assert head.image(0).shape == (1408, 1408, 3) and recording["slam-left"].image(0).shape == (640, 480, 3)
         down = recording["imu-right"].values[:, :3].mean(0) / 9.81
