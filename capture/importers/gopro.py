@@ -17,6 +17,7 @@ from firsthand.capture.stream import Role, Sample, StreamSpec
 STAGE = "import-gopro/1"
 HANDLER = b"GoPro MET"
 SUFFIXES = (".mp4", ".mov", ".360", ".lrv")
+LAST_NS = 2**62
 NOMINAL_NS = 1_001_000_000
 """What a payload covers where no time says: the cameras write one every 1.001 s."""
 MOOV_BYTES = 2**26
@@ -119,7 +120,10 @@ def _tracks(source: Path, payloads: Sequence[Payload], keep_gps: bool) -> tuple[
         width = runs[0][1].values.shape[1]
         runs = [run for run in runs if run[1].values.shape[1] == width]
         taken = [track.spec.name for track in tracks]
-        tracks.append(_track(runs, offset_ns, first_device=runs[0][1].device == next(iter(found))[0], taken=taken))
+        try:
+            tracks.append(_track(runs, offset_ns, first_device=runs[0][1].device == next(iter(found))[0], taken=taken))
+        except DamagedError as error:
+            raise DamagedError(f"cannot import {source}: {error}; {AGAIN}") from error
     spec = StreamSpec("gpmf", "encoded", "events", encoding="gpmf", clock="media",
                       extra={} if keep_gps else {"left_out": "streams that tell places"})
     samples = (Sample("gpmf", p.pts_ns, p.pts_ns, n, data) for n, (p, data) in enumerate(zip(payloads, kept, strict=True)))
@@ -186,5 +190,7 @@ def _times(runs: Sequence[tuple[Payload, Series]], offset_ns: int | None) -> tup
         steps[:-1] = np.where(between > 0, between, steps[:-1])
         steps[-1] = np.median(steps[:-1])
     t_ns = np.concatenate([first + np.rint(np.arange(n) * step) for first, n, step in zip(firsts, counts, steps, strict=True)])
+    if not (np.abs(t_ns) < LAST_NS).all():
+        raise DamagedError(f"the times of {runs[0][1].key} are none")
     sequence = np.concatenate([start + np.arange(n) for start, n in zip(starts, counts, strict=True)])
     return np.maximum.accumulate(t_ns.astype(np.int64)), sequence, stamped

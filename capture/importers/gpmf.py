@@ -16,8 +16,8 @@ TYPES = {"b": "i1", "B": "u1", "s": ">i2", "S": ">u2", "l": ">i4", "L": ">u4", "
 """Type character -> NumPy type; ``q`` and ``Q`` are fixed point, see `FIXED`."""
 FIXED = {"q": 2.0**16, "Q": 2.0**32}
 NEST = "\0"
-DEPTH = 8
-"""No camera nests deeper; mutated bytes might."""
+LARGEST_US, LARGEST_COUNT = 2**50, 2**40
+"""No camera runs for longer than 35 years, nor has more samples."""
 PLACE = ("GPS5", "GPS9", "GPSU", "GPSF", "GPSP", "GPSA", "GPRI", "GLPI", "BPOS", "LNED")
 """Keys that tell where the camera, or the drone below it, was."""
 
@@ -145,8 +145,9 @@ def _series(device: str, parts: list[Item]) -> Series | None:
         extra["temperature_deg_c"] = float(temperature.flat[0])
     if "ORIO" in told:
         extra["orio"] = _text(told["ORIO"])
-    return Series(device, last.key, _text(told["STNM"]) if "STNM" in told else "", values, tuple(units), _whole(told.get("STMP")),
-                  _whole(told.get("TSMP")), _text(told["ORIN"]) if "ORIN" in told else "", extra)
+    first_us, total = _whole(told.get("STMP"), LARGEST_US), _whole(told.get("TSMP"), LARGEST_COUNT)
+    return Series(device, last.key, _text(told["STNM"]) if "STNM" in told else "", values, tuple(units), first_us, total,
+                  _text(told["ORIN"]) if "ORIN" in told else "", extra)
 
 
 def _numbers(item: Item, layout: str) -> Floats | None:
@@ -170,10 +171,13 @@ def _numbers(item: Item, layout: str) -> Floats | None:
         return np.frombuffer(item.data, kind).reshape(-1, item.size // width).astype(np.float64) / FIXED.get(layout, 1.0)
 
 
-def _whole(item: Item | None) -> int | None:
+def _whole(item: Item | None, largest: int) -> int | None:
     if item is None or item.type not in ("J", "L", "S", "B") or len(item.data) != item.size * item.count or not item.data:
         return None
-    return int.from_bytes(item.data[: item.size], "big")
+    value = int.from_bytes(item.data[: item.size], "big")
+    if value > largest:
+        raise DamagedError(f"its GPMF is damaged: {item.key} is {value}")
+    return value
 
 
 def _text(item: Item) -> str:

@@ -22,6 +22,8 @@ from firsthand.capture.stream import Role, Sample, StreamSpec
 STAGE = "import-xdf/1"
 MAGIC = b"XDF:"
 AGAIN = "copy it again from where it was recorded"
+LAST_S = 9e9
+"""No clock of a computer is further from 0; in nanoseconds it fits int64."""
 RESET_S = 60.0
 """A step of the stamps by more may be a reset, where the measured offsets say that there was one."""
 Floats = npt.NDArray[np.float64]
@@ -72,7 +74,7 @@ def read_xdf(source: Path) -> list[XdfStream]:
                     _samples(streams[_id(content)], memoryview(content)[4:])
                 elif tag == CLOCK_OFFSET:
                     streams[_id(content)].offsets_s.append(struct.unpack_from("<dd", content, 4))
-        except (KeyError, ValueError, IndexError, struct.error, ET.ParseError) as error:
+        except (LookupError, ValueError, struct.error, ET.ParseError) as error:
             raise DamagedError(f"cannot import {source}: it is cut off or damaged near byte {file.tell()} ({error}); {AGAIN}") from error
     return list(streams.values())
 
@@ -103,7 +105,10 @@ def _header(content: bytes) -> XdfStream:
     units = tuple(c.findtext("unit") or "1" for c in channels) if len(channels) == count else ()
     named = labels if all(labels) and len(set(labels)) == count else tuple(f"channel_{i}" for i in range(count))
     about = {key: root.findtext(key) or "" for key in ("name", "type", "channel_format", "source_id", "version", "created_at")}
-    return XdfStream(about["name"], about["type"], shape, named, units or ("1",) * count, float(root.findtext("nominal_srate") or 0), about)
+    rate_hz = float(root.findtext("nominal_srate") or 0)
+    if not 0 <= rate_hz < np.inf:
+        raise ValueError(f"a rate of {rate_hz} Hz")
+    return XdfStream(about["name"], about["type"], shape, named, units or ("1",) * count, rate_hz, about)
 
 
 def _samples(stream: XdfStream, content: memoryview) -> None:
@@ -164,12 +169,14 @@ def _write(source: Path, intake: Intake) -> None:
 
 def _tracks(stream: XdfStream, taken: list[str]) -> Iterator[Track]:
     stamps_s = np.concatenate([np.zeros(0), *stream.stamps_s])
-    if not np.isfinite(stamps_s).all() or np.abs(stamps_s).max(initial=0) > 9e9:
+    if not (np.abs(stamps_s) <= LAST_S).all():  # also where it is NaN
         raise DamagedError(f"stream {stream.name} has stamps that are no times; {AGAIN}")
     device_ns = np.rint(stamps_s * 1e9).astype(np.int64)
     host_ns = device_ns
     if stream.offsets_s:
         at_s, offset_s = np.array(stream.offsets_s).T
+        if not (np.abs([at_s, offset_s]) <= LAST_S).all() or np.abs(stamps_s).max(initial=0) + np.abs(offset_s).max() > LAST_S:
+            raise DamagedError(f"stream {stream.name} has clock offsets that are no times; {AGAIN}")
         host_ns = device_ns + np.rint(_offsets(stamps_s, at_s, offset_s) * 1e9).astype(np.int64)
     name = stream_name(stream.name or "stream", taken)
     extra = {**stream.about, "stamps": "the sender's; arrival is the recorder's clock, by the offsets in " + f"{name}-clock"

@@ -88,6 +88,15 @@ def test_a_payload_that_is_cut_off_is_damaged(cut: int) -> None:
         read_payload(whole[:-cut])
 
 
+def test_times_that_are_none_are_refused() -> None:
+    """They overflowed, and the importer was blamed."""
+    with pytest.raises(DamagedError, match=f"STMP is {2**63}"):
+        read_payload(device(sensor(2**63, 1, (1, 2, 3))))
+    far = [Payload(0, 10**9, device(sensor(0, 1, (1, 2, 3)))), Payload(2**61, 10**9, device(sensor(2**49, 5, *[(1, 2, 3)] * 20)))]
+    with pytest.raises(DamagedError, match=r"cannot import x\.mp4: the times of ACCL are none"):
+        _tracks(Path("x.mp4"), far, False)
+
+
 def test_mutated_payloads_never_crash_the_parser() -> None:
     """20 000 payloads with up to four wrong bytes each; a longer run is in the tests of the parsers."""
     whole = device(sensor(7, 2, (1, 2, 3), (4, 5, 6)), GPS, nest("STRM", klv("TYPE", "c", 1, b"Lf"), klv("MIXD", "?", 8, bytes(16))))

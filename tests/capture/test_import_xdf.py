@@ -65,6 +65,18 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path: Path, cut: int) -> None:
         import_file(tmp_path / "lab.xdf", tmp_path / "library")
 
 
+@pytest.mark.parametrize(("part", "why"), [
+    (chunk(2, b"\1\0\0\0<?xml version='1.0' encoding='none'?><info/>"), "unknown encoding"),
+    (header(1, "a", "int16", 2, float("nan")), "a rate of nan Hz"),
+    (header(1, "a", "int16", 2, 0) + samples(1, (1.0, bytes(4))) + offset(1, 1.0, 1e300), "clock offsets that are no times"),
+])  # fmt: skip
+def test_what_no_recorder_writes_is_refused_with_a_reason(tmp_path: Path, part: bytes, why: str) -> None:
+    """Each was a LookupError, a warning or an overflow of the reader's own."""
+    (tmp_path / "lab.xdf").write_bytes(b"XDF:" + part)
+    with pytest.raises(DamagedError, match=why):
+        import_file(tmp_path / "lab.xdf", tmp_path / "library")
+
+
 def test_mutated_files_never_crash_the_reader(tmp_path: Path) -> None:
     write(tmp_path / "lab.xdf")
     whole, rng, read = (tmp_path / "lab.xdf").read_bytes(), np.random.default_rng(0), 0
