@@ -47,6 +47,8 @@ MEMBERS = (
      "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3"),
 )  # fmt: skip
 """(name in the packed model, path in the wheel, SHA-256), in the order they are packed."""
+PARTS = tuple(name for name, _, _ in MEMBERS)
+"""Names in the packed model: the palm network, the landmark network."""
 LICENCE = "mediapipe-0.10.21.dist-info/LICENSE"
 
 Progress = Callable[[int, int], None]

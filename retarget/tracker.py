@@ -14,6 +14,7 @@ from firsthand.capture.plugins import find
 Floats = npt.NDArray[np.float64]
 
 TRACKERS: dict[str, str] = {
+    "litert": "firsthand.retarget.tracker_litert:LitertTracker",
     "mediapipe": "firsthand.retarget.tracker_mediapipe:MediapipeTracker",
 }
 """Name -> ``"module:function"`` that returns a `Tracker`. One line a tracker."""

@@ -1,16 +1,18 @@
 """Hands by MediaPipe's Tasks API, on the CPU, with the networks `hand_model` packs."""
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import ExitStack, nullcontext
 from types import TracebackType
 from typing import Any, Self
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from firsthand.capture.errors import FirsthandError
 from firsthand.retarget.hand_model import Progress, hand_model, model_identity
+from firsthand.retarget.quiet import quiet
 from firsthand.retarget.tracker import Detection
 
 HANDS = 2
@@ -47,7 +49,7 @@ class MediapipeTracker:
             min_hand_detection_confidence=THRESHOLD, min_hand_presence_confidence=THRESHOLD, min_tracking_confidence=THRESHOLD,
         )  # fmt: skip
         try:
-            with _quiet():
+            with quiet():
                 self._landmarker = self._exit.enter_context(vision.HandLandmarker.create_from_options(options))
         except (RuntimeError, ValueError, FileNotFoundError) as error:  # the last one: a part is missing inside the model
             raise FirsthandError(f"{model} is not a hand model that mediapipe can load: {error}") from error
@@ -65,8 +67,8 @@ class MediapipeTracker:
         if self._last_ms is None:
             self._first_ns, self._last_ms = t_ns, -1
         self._last_ms = max((t_ns - self._first_ns) // 1_000_000, self._last_ms + 1)  # stamps must rise, in whole milliseconds
-        picture = self._image(self._format, np.ascontiguousarray(image[..., ::-1]))
-        with nullcontext() if self._said_all else _quiet():
+        picture = self._image(self._format, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+        with nullcontext() if self._said_all else quiet():
             found = self._landmarker.detect_for_video(picture, int(self._last_ms))
         self._said_all |= bool(found.hand_landmarks)  # the landmark network says its last words when first used
         size = np.array([image.shape[1], image.shape[0]], np.float64)  # MediaPipe counts from the corner of a pixel, OpenCV from its centre
@@ -88,20 +90,3 @@ def rightness(label: str, score: float) -> float:
 def _library_message(error: OSError) -> str:
     return (f"mediapipe cannot load its library: {error}; it needs libEGL.so.1 and libGLESv2.so.2 of the system "
             "(on Debian and Ubuntu: apt install libegl1 libgles2)")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what native code writes straight to file descriptor 2 off the terminal; MediaPipe has no setting for it."""
-    try:
-        saved = os.dup(2)
-    except OSError:  # there is no standard error to keep clean
-        yield
-        return
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)

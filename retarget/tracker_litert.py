@@ -1,0 +1,140 @@
+"""Hands by MediaPipe's networks run directly by LiteRT: the same joints as its Tasks API, for less.
+
+A hand once found is followed: the region to look in comes from its joints in the picture before. The palm network, which looks at whole
+pictures, runs when a hand was lost and then every `PALM_EVERY_NS` while one is missing.
+"""
+
+import zipfile
+from collections import deque
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
+
+from firsthand.capture.errors import FirsthandError
+from firsthand.retarget.hand_landmarks import HandLandmarks, Landmarks
+from firsthand.retarget.hand_model import PARTS, Progress, hand_model, model_identity
+from firsthand.retarget.hand_region import Region
+from firsthand.retarget.network import Network, Pixels
+from firsthand.retarget.palm_detection import PalmDetection
+from firsthand.retarget.tracker import Detection
+
+HANDS = 2
+PALM_THRESHOLD = 0.3
+PRESENCE_THRESHOLD = 0.3
+PALM_EVERY_NS = 250_000_000
+"""While a hand is missing."""
+SAME_REGION = 0.5
+"""A palm whose region overlaps a followed hand's by more is that hand: intersection over union."""
+SAME_HAND = 0.2
+"""Two hands whose joints are closer on average, in shares of a hand's extent, are one."""
+LOOK_BACK_NS = 500_000_000
+LOOK_BACK_BYTES = 128_000_000
+"""A hand that was found is followed back in time too, through so many pictures."""
+
+
+class LitertTracker:
+    """Up to two hands, each followed until its network no longer sees one."""
+
+    def __init__(self, progress: Progress | None = None) -> None:
+        self._progress = progress
+        self._exit = ExitStack()
+        self._palms: Any = None
+        self._landmarks: Any = None
+        self._hands: list[Landmarks] = []
+        self._palms_ns: int | None = None
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Model, thresholds and intervals."""
+        return {"tracker": "litert", "model_sha256": model_identity(), "hands": HANDS, "palm_threshold": PALM_THRESHOLD,
+                "presence_threshold": PRESENCE_THRESHOLD, "palm_every_ns": PALM_EVERY_NS, "same_region": SAME_REGION,
+                "same_hand": SAME_HAND, "look_back_ns": LOOK_BACK_NS, "look_back_bytes": LOOK_BACK_BYTES}
+
+    def __enter__(self) -> Self:
+        model = hand_model(self._progress)
+        try:
+            with zipfile.ZipFile(model) as parts:
+                palms, landmarks = (Network(parts.read(name)) for name in PARTS)
+        except ImportError as error:
+            raise FirsthandError(f"the litert hand tracker cannot be imported ({error}); pip install 'firsthand[hands]'") from error
+        except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+            raise FirsthandError(f"{model} is not a hand model that LiteRT can load: {error}") from error
+        self._palms, self._landmarks = PalmDetection(palms), HandLandmarks(landmarks)
+        self._hands, self._palms_ns = [], None
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._palms = self._landmarks = None
+
+    def detect(self, t_ns: int, image: Pixels) -> list[Detection]:
+        """The hands in one BGR picture, at most two."""
+        self._step(t_ns, image)
+        return [_detection(hand) for hand in self._hands]
+
+    def detect_all(self, frames: Iterable[tuple[int, Pixels]]) -> list[list[Detection]]:
+        """The hands in each of the pictures of one video, given with their times.
+
+        As `detect`, and besides a hand that is found is followed back to where it came into sight, or was lost.
+        """
+        found: list[list[Landmarks]] = []
+        recent: deque[tuple[int, Pixels]] = deque()
+        for t_ns, image in frames:
+            new = self._step(t_ns, image)
+            found.append(list(self._hands))
+            for hand in new:
+                self._follow_back(hand, recent, found)
+            recent.append((t_ns, image))
+            while recent and (t_ns - recent[0][0] > LOOK_BACK_NS or len(recent) * image.nbytes > LOOK_BACK_BYTES):
+                recent.popleft()
+        return [[_detection(hand) for hand in hands] for hands in found]
+
+    def _step(self, t_ns: int, image: Pixels) -> list[Landmarks]:
+        """Look at the next picture; returns the hands that were not followed into it but found."""
+        before = len(self._hands)
+        self._hands = distinct([hand for last in self._hands if (hand := self._look(image, last.next_region))])
+        if len(self._hands) == HANDS:
+            return []
+        due = self._palms_ns is None or t_ns - self._palms_ns >= PALM_EVERY_NS or t_ns < self._palms_ns
+        if not due and len(self._hands) == before:
+            return []
+        self._palms_ns = t_ns
+        new: list[Landmarks] = []
+        for palm in self._palms(image, PALM_THRESHOLD):
+            if len(self._hands) == HANDS:
+                break
+            if any(palm.region.overlap(hand.next_region) > SAME_REGION for hand in self._hands):
+                continue
+            hand = self._look(image, palm.region)
+            if hand and all(hand.apart(other) > SAME_HAND for other in self._hands):
+                self._hands.append(hand)
+                new.append(hand)
+        return new
+
+    def _look(self, image: Pixels, region: Region) -> Landmarks | None:
+        """The hand in a region, if there is one."""
+        if not (region.side_px >= 4 and -region.side_px < region.x_px < image.shape[1] + region.side_px
+                and -region.side_px < region.y_px < image.shape[0] + region.side_px):
+            return None
+        hand: Landmarks = self._landmarks(image, region)
+        return hand if hand.presence >= PRESENCE_THRESHOLD else None
+
+    def _follow_back(self, hand: Landmarks, recent: Iterable[tuple[int, Pixels]], found: list[list[Landmarks]]) -> None:
+        """Add a hand to the pictures before the last of `found`, as far as it is seen and was not known."""
+        for hands, (_, image) in zip(reversed(found[:-1]), reversed(recent), strict=False):  # type: ignore[call-overload]
+            earlier = self._look(image, hand.next_region) if len(hands) < HANDS else None
+            if earlier is None or any(earlier.apart(other) <= SAME_HAND for other in hands):
+                return
+            hands.append(earlier)
+            hand = earlier
+
+
+def distinct(hands: list[Landmarks]) -> list[Landmarks]:
+    """Those hands that are not a surer one seen twice, in their order."""
+    return [hand for i, hand in enumerate(hands)
+            if not any(hand.apart(other) <= SAME_HAND and (other.presence, -j) > (hand.presence, -i)
+                       for j, other in enumerate(hands) if j != i)]
+
+
+def _detection(hand: Landmarks) -> Detection:
+    return Detection(hand.points_px - 0.5, hand.local_m, hand.rightness, hand.presence)  # OpenCV counts from the centre of a pixel
