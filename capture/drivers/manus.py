@@ -30,7 +30,7 @@ def open_manus(*, connect: str | Sequence[str], format: Literal["text", "bridge"
     named = {glove.lower().removeprefix("0x").lstrip("0"): side for glove, side in (gloves or {}).items()}
     if not set(named.values()) <= set(SIDES):
         raise FirsthandError(f"gloves is {dict(gloves or {})}; write each glove's id and its hand, such as {{ 8569617b = 'right' }}")
-    extra = {"device": f"MANUS, {format}", "axes": "z up, forward as the bridge has it", "origin": "glove",
+    extra = {"device": f"MANUS, {format}", "axes": "z up, forward as the bridge has it", "origin": "glove", "up": "z",
              "converted": f"nodes in the order {node_order!r} as the 21 joints, from the axes {axes!r}; no place in a world"}
     angles = {"device": f"MANUS, {format}", "converted": "ergonomics from degrees; spread put last in each finger, signs are the vendor's"}
     streams = []

@@ -16,7 +16,7 @@ from firsthand.capture.wire_formats.quest import HtsReader
 MOST_HZ = 800.0
 """Lines or packets: two hands at 100 Hz in two lines, a head, and as much again."""
 EXTRA = {
-    "device": "Quest, Hand Tracking Streamer", "axes": "x right, y forward, z up", "origin": "world",
+    "device": "Quest, Hand Tracking Streamer", "axes": "x right, y forward, z up", "origin": "world", "up": "z",
     "converted": "from Unity's left-handed axes (y and z exchanged); landmarks turned and moved from the wrist to the tracking space",
 }
 

@@ -12,7 +12,7 @@ from firsthand.capture.wire_formats.rokoko_studio import read_studio
 
 NEEDS = {"lz4": "gloves"}
 MOST_HZ = 500.0
-STUDIO = {"device": "Rokoko Studio, JSON v3", "axes": "x right, y forward, z up", "origin": "world",
+STUDIO = {"device": "Rokoko Studio, JSON v3", "axes": "x right, y forward, z up", "origin": "world", "up": "z",
           "converted": "from Studio's axes, taken as left-handed with y up (y and z exchanged); stamps are the scene's seconds"}
 
 

@@ -10,8 +10,8 @@ from firsthand.capture.transport import TcpStream
 from firsthand.capture.wire_formats.rgmp import RgmpFrames, RgmpReader
 
 MOST_HZ = 500.0
-EXTRA = {"device": "Rokoko Device SDK, RGMP", "axes": "z up; the heading is the glove's own, from magnetic north", "origin": "glove",
-         "converted": "from OpenXR's axes (y up); palm and metacarpals left out"}
+EXTRA = {"device": "Rokoko Device SDK, RGMP", "axes": "z up; the heading is the glove's own, from magnetic north",
+         "origin": "glove", "up": "z", "converted": "from OpenXR's axes (y up); palm and metacarpals left out"}
 
 
 def open_sdk(*, connect: str = "127.0.0.1:12277", hands: Sequence[Side] = SIDES, prefix: str = "", rate_hz: float | None = None,

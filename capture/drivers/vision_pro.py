@@ -13,7 +13,7 @@ from firsthand.capture.wire_formats.vision_pro import METHOD, read_update, reque
 NEEDS = {"grpc": "gloves"}
 MOST_HZ = 500.0
 EXTRA = {
-    "device": "Apple Vision Pro, Tracking Streamer", "axes": "x right, y forward, z up", "origin": "world",
+    "device": "Apple Vision Pro, Tracking Streamer", "axes": "x right, y forward, z up", "origin": "world", "up": "z",
     "converted": "from ARKit's axes (y up); joints turned and moved from the wrist to the world; forearm and metacarpals left out",
     "predicted": "the headset predicts poses, 5 ms ahead if not set otherwise",
 }  # fmt: skip

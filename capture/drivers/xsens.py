@@ -12,7 +12,7 @@ from firsthand.capture.transport import UdpPackets
 from firsthand.capture.wire_formats.xsens import BODY_COLUMNS, BODY_UNITS, MvnReader
 
 MOST_HZ = 2000.0
-EXTRA = {"device": "Xsens MVN, datagram 02", "axes": "z up, x and y as MVN has them", "origin": "world", "converted": "nothing"}
+EXTRA = {"device": "Xsens MVN, datagram 02", "axes": "z up, x and y as MVN has them", "origin": "world", "up": "z", "converted": "nothing"}
 HAND = {**EXTRA, "estimated": ["thumb_tip", "index_tip", "middle_tip", "ring_tip", "little_tip"],
         "converted": "joints are where segments begin; tips are estimated: MVN has none"}
 

@@ -3,17 +3,15 @@
 import numpy as np
 import numpy.typing as npt
 
-from firsthand.capture.importers.poses import columns
-from firsthand.capture.importers.tracks import Times, Track, numbers
-from firsthand.capture.skeleton import JOINTS, Side
+from firsthand.capture.importers.hands import hand_track
+from firsthand.capture.importers.tracks import Times, Track
+from firsthand.capture.skeleton import Side
 
 Floats = npt.NDArray[np.float64]
 
 LANDMARKS = (5, -1, 6, 7, 0, 8, 9, 10, 1, 11, 12, 13, 2, 14, 15, 16, 3, 17, 18, 19, 4)
 """Canonical joint -> Aria's landmark; Aria has no base of the thumb (-1)."""
 PALM = 20
-NAMES = (*columns(JOINTS, "xyz"), *columns(["palm"], "xyz"), *columns(["wrist"], ["qw", "qx", "qy", "qz"]), "confidence")
-UNITS = ("m",) * 66 + ("1",) * 5
 
 
 def canonical(landmarks_m: Floats) -> Floats:
@@ -23,13 +21,14 @@ def canonical(landmarks_m: Floats) -> Floats:
     return np.asarray(out, np.float64)
 
 
-def hand_track(name: str, side: Side, t_ns: Times, landmarks_m: Floats, quat_wxyz: Floats, confidence: Floats, made_by: str) -> Track:
-    """A stream of one hand: joints as ours, then Aria's palm, the wrist's rotation, the confidence; NaN where it saw no hand.
+def aria_hand(side: Side, t_ns: Times, landmarks_m: Floats, quat_wxyz: Floats, confidence: Floats, made_by: str, *,
+              prefix: str = "") -> Track:
+    """A stream of one hand with Aria's palm and its confidence beside; all NaN where the confidence is.
 
     Shapes (N, 21, 3), (N, 4), (N,).
     """
-    palm = landmarks_m[:, PALM]
-    values = np.concatenate([canonical(landmarks_m).reshape(-1, 63), palm, quat_wxyz, confidence[:, None]], 1)
-    values[~np.isfinite(confidence), :-1] = np.nan
-    extra = {"frame": "device", "joints_from": "Project Aria's landmarks; it has no thumb_cmc", "made_by": made_by}
-    return numbers(name, "pose", NAMES, UNITS, t_ns, values, side=side, extra=extra)
+    landmarks = np.where(np.isfinite(confidence)[:, None, None], landmarks_m, np.nan)
+    more = {(f"palm.{axis}", "m"): landmarks[:, PALM, i] for i, axis in enumerate("xyz")} | {("confidence", "1"): confidence}
+    extra = {"device": f"Project Aria, {made_by}", "axes": "the device's", "origin": "device",
+             "converted": "Aria's landmarks as the 21 joints; it has no thumb_cmc"}
+    return hand_track(side, t_ns, canonical(landmarks), quat_wxyz, extra=extra, more=more, prefix=prefix)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firsthand.capture.errors import DamagedError
-from firsthand.capture.importers.aria_hands import hand_track
+from firsthand.capture.importers.aria_hands import aria_hand
 from firsthand.capture.importers.poses import POSE, POSE_UNITS
 from firsthand.capture.importers.tracks import Track, numbers
 from firsthand.capture.skeleton import SIDES
@@ -42,7 +42,7 @@ def trajectory(path: Path) -> tuple[npt.NDArray[np.int64], Floats, Floats]:
 
 def trajectory_track(t_ns: npt.NDArray[np.int64], poses: Floats, quality: Floats) -> Track:
     """The device's poses as a stream."""
-    extra = {"frame": "T_world_device, gravity along -z", "made_by": "MPS closed loop"}
+    extra = {"frame": "T_world_device, gravity along -z", "up": "z", "made_by": "MPS closed loop"}
     return numbers("mps-trajectory", "pose", (*POSE, "quality"), (*POSE_UNITS, "1"), t_ns, np.c_[poses, quality], extra=extra)
 
 
@@ -55,7 +55,7 @@ def hand_tracks(path: Path) -> list[Track]:
         t_ns, values = _read(path, [f"{side}_tracking_confidence", *landmarks], optional=wrist)
         confidence = np.where(values[:, 0] < 0, np.nan, values[:, 0])  # -1: no hand
         quat = values[:, 64:] if values.shape[1] == 68 else np.full((len(values), 4), np.nan)
-        tracks.append(hand_track(f"mps-hand-{side}", side, t_ns, values[:, 1:64].reshape(-1, 21, 3), quat, confidence, "MPS hand tracking"))
+        tracks.append(aria_hand(side, t_ns, values[:, 1:64].reshape(-1, 21, 3), quat, confidence, "MPS hand tracking", prefix="mps-"))
     return tracks
 
 

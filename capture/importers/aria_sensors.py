@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firsthand.capture.importers.aria_calibration import AriaCalibration
-from firsthand.capture.importers.aria_hands import hand_track
+from firsthand.capture.importers.aria_hands import aria_hand
 from firsthand.capture.importers.fisheye import rotation_of
 from firsthand.capture.importers.poses import POSE, POSE_UNITS, as_pose
 from firsthand.capture.importers.tracks import Track, numbers
@@ -83,7 +83,7 @@ def odometry(vrs: AriaFile) -> Iterator[Track]:
     names = ("capture_timestamp_ns", "txyz_odometry_device", "qxyzw_odometry_device", "quality_score")
     if found := vrs.column("371-3", *names):
         _, t, q, quality = zip(*found, strict=True)
-        extra = {"frame": "T_odometry_device, gravity along -z", "vrs": "371-3"}
+        extra = {"frame": "T_odometry_device, gravity along -z", "up": "z", "vrs": "371-3"}
         yield numbers("vio", "pose", (*POSE, "quality"), (*POSE_UNITS, "1"), times(found),
                       np.c_[as_pose(matrices(t, q)), np.array(quality, np.float64)], extra=extra)
     frames = ("odometry_bodyimu", "bodyimu_device")
@@ -92,7 +92,7 @@ def odometry(vrs: AriaFile) -> Iterator[Track]:
     if found := vrs.column("371-2", *slow):
         _, t, q, t2, q2, status = zip(*found, strict=True)
         poses = as_pose(matrices(t, q) @ matrices(t2, q2))
-        extra = {"frame": "T_odometry_device, gravity along -z", "vrs": "371-2"}
+        extra = {"frame": "T_odometry_device, gravity along -z", "up": "z", "vrs": "371-2"}
         yield numbers("vio-frames", "pose", (*POSE, "status"), (*POSE_UNITS, "1"), times(found),
                       np.c_[poses, np.array(status, np.float64)], extra=extra)
 
@@ -105,7 +105,7 @@ def hands(vrs: AriaFile) -> Iterator[Track]:
             _, valid, landmarks, quat, confidence = zip(*found, strict=True)
             points = np.array([mark if len(mark) == 21 else np.full((21, 3), np.nan) for mark in landmarks], np.float64)
             trust = np.where(valid, np.array(confidence, np.float64), np.nan)
-            yield hand_track(f"hand-{side}", side, times(found), points, np.array(quat, np.float64)[:, [3, 0, 1, 2]], trust, "the device")
+            yield aria_hand(side, times(found), points, np.array(quat, np.float64)[:, [3, 0, 1, 2]], trust, "on the device")
 
 
 def gaze(vrs: AriaFile) -> Iterator[Track]:

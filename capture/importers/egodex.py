@@ -7,17 +7,19 @@ from typing import Any
 import h5py
 import numpy as np
 
+from firsthand.capture.axes import FROM_Y_UP
 from firsthand.capture.calibration import Calibration, CameraCalibration
 from firsthand.capture.errors import DamagedError
 from firsthand.capture.importers.clip import open_clip
 from firsthand.capture.importers.foreign_hdf5 import dataset, group, leaves, open_foreign, read, text
-from firsthand.capture.importers.poses import POSE, POSE_UNITS, as_pose, columns
-from firsthand.capture.importers.tracks import Track, numbers, timed, write_tracks
+from firsthand.capture.importers.hands import hand_track
+from firsthand.capture.importers.poses import POSE, POSE_UNITS, as_pose
+from firsthand.capture.importers.tracks import Times, Track, numbers, timed, write_tracks
 from firsthand.capture.intake import Asked, Found, Intake, Take
-from firsthand.capture.skeleton import FINGERS, SIDES
+from firsthand.capture.skeleton import FINGERS, JOINTS, SIDES, Side
 from firsthand.capture.source_labels import SourceLabels
 
-STAGE = "import-egodex/1"
+STAGE = "import-egodex/2"
 SUFFIXES = (".hdf5", ".h5")
 SAID = ("llm_description", "llm_description2", "which_llm_description", "llm_type", "task", "environment", "object")
 """Attributes that are kept, in the provenance."""
@@ -31,6 +33,8 @@ ARKIT = {
                            ("Tip", "tip"))},
 }  # fmt: skip
 """ARKit's joint, less its side -> ours (`skeleton.JOINTS`); the four metacarpals are more than we have and keep a name like ours."""
+WORLD = {"device": "EgoDex (ARKit)", "axes": "x right, y forward, z up", "origin": "world", "up": "z",
+         "converted": "from ARKit's world, whose y is up"}
 
 
 def egodex(source: Path, asked: Asked) -> Found | None:
@@ -55,7 +59,7 @@ def _write(source: Path, film: Path, intake: Intake) -> None:
         if len(set(counts.values())) != 1:
             odd = next(name for name in counts if counts[name] != counts["camera"])
             raise DamagedError(f"cannot import {source}: {odd} has {counts[odd]} rows and the camera {counts['camera']}")
-        poses = {name: as_pose(values[()]) for name, values in joints.items()}
+        poses = {name: as_pose(_z_up(values[()], of_camera=name == "camera")) for name, values in joints.items()}
         there = set(leaves(group(file, "confidences"))) if "confidences" in file.keys() else set()  # noqa: SIM118
         trust = {name: read(file, f"confidences/{name}", (counts["camera"],)) for name in joints if name in there}
         K = read(file, "camera/intrinsic", (3, 3)).astype(np.float64)
@@ -64,15 +68,17 @@ def _write(source: Path, film: Path, intake: Intake) -> None:
         picture, times = timed(head)
         assert head.spec.width_px and head.spec.height_px
         calibration = Calibration({"head": CameraCalibration(K, head.spec.width_px, head.spec.height_px, source="factory")})
-        frame = {"frame": "ARKit world, y up", "joints_from": "ARKit"}
+        frame = {"frame": "T_world_cam, gravity along -z", "up": "z", "converted": WORLD["converted"]}
         tracks = [picture, numbers("head-pose", "pose", POSE, POSE_UNITS, times, poses.pop("camera"), about="head", extra=frame)]
         for side in SIDES:
-            names = {ours: f"{side}{theirs}" for theirs, ours in ARKIT.items() if f"{side}{theirs}" in poses}
-            if names:
-                tracks.append(_joints(f"hand-{side}", names, poses, trust, times, frame, side))
-        rest = {name: name for name in sorted(poses) if not any(name == f"{side}{joint}" for side in SIDES for joint in ARKIT)}
+            found = {ours: f"{side}{theirs}" for theirs, ours in ARKIT.items() if f"{side}{theirs}" in poses}
+            if found:
+                tracks.append(_hand(side, found, poses, trust, times))
+        rest = [name for name in sorted(poses) if not any(name == f"{side}{joint}" for side in SIDES for joint in ARKIT)]
         if rest:
-            tracks.append(_joints("body", rest, poses, trust, times, frame, ""))
+            more = {column: values for name in rest for column, values in _columns(name, poses[name], trust.get(name)).items()}
+            tracks.append(numbers("body", "pose", [name for name, _ in more], [unit for _, unit in more], times,
+                                  np.stack(list(more.values()), 1), extra=WORLD))
         which = "llm_description2" if said.get("which_llm_description") == "2" and said.get("llm_description2") else "llm_description"
         labels = SourceLabels(said.get(which) or said.get("task", "") or source.parent.name.replace("_", " "))
         with intake.recording(STAGE, source="egocentric", task=labels.instruction, calibration=calibration, said=said) as writer:
@@ -82,19 +88,28 @@ def _write(source: Path, film: Path, intake: Intake) -> None:
                 writer.append(sample)
 
 
-def _joints(stream: str, joints: dict[str, str], poses: dict[str, Any], trust: dict[str, Any], times: Any, frame: dict[str, str],
-            side: Any) -> Track:
-    """Poses of several joints in the world, and how far each is trusted (0 to 1): columns such as ``index_tip.x``."""
-    names: list[str] = []
-    units: list[str] = []
-    values = []
-    for ours, theirs in joints.items():
-        names += columns([ours], POSE)
-        units += POSE_UNITS
-        values.append(poses[theirs])
-        if theirs in trust:
-            names += columns([ours], ["confidence"])
-            units.append("1")
-            values.append(trust[theirs][:, None].astype(np.float64))
-    return numbers(stream, "pose", names, units, times, np.concatenate(values, 1), side=side, extra=frame)
+def _z_up(T: Any, *, of_camera: bool) -> Any:
+    """Poses (N, 4, 4) in a world with z up. A joint's own axes change names with the world's; a camera keeps its own."""
+    C = np.eye(4)
+    C[:3, :3] = FROM_Y_UP
+    with np.errstate(invalid="ignore"):  # a pose with something infinite in it is missing
+        return C @ T.astype(np.float64) @ (np.eye(4) if of_camera else C.T)
 
+
+def _hand(side: Side, found: dict[str, str], poses: dict[str, Any], trust: dict[str, Any], times: Times) -> Track:
+    """The joints in canonical order and the wrist's quaternion, then each joint's turn and trust (0 to 1), and the metacarpals."""
+    missing = np.full_like(next(iter(poses.values())), np.nan)
+    canonical = {joint: poses[found[joint]] if joint in found else missing for joint in JOINTS}
+    more: dict[tuple[str, str], Any] = {}
+    for ours, theirs in found.items():
+        told = _columns(ours, poses[theirs], trust.get(theirs))
+        known = POSE if ours == "wrist" else POSE[:3] if ours in JOINTS else ()
+        more |= {column: values for column, values in told.items() if column[0].rpartition(".")[2] not in known}
+    points = np.stack([canonical[joint][:, :3] for joint in JOINTS], 1)
+    return hand_track(side, times, points, canonical["wrist"][:, 3:], extra=WORLD, more=more)
+
+
+def _columns(joint: str, pose: Any, trust: Any) -> dict[tuple[str, str], Any]:
+    """A joint's pose (N, 7), and how far it is trusted (N,) where that is told, by column and unit."""
+    told = {(f"{joint}.{name}", unit): pose[:, i] for i, (name, unit) in enumerate(zip(POSE, POSE_UNITS, strict=True))}
+    return told if trust is None else told | {(f"{joint}.confidence", "1"): trust.astype(np.float64)}

@@ -11,18 +11,20 @@ import numpy.typing as npt
 from firsthand.capture.calibration import Calibration, CameraCalibration
 from firsthand.capture.errors import DamagedError, FirsthandError
 from firsthand.capture.importers.foreign_zarr import Group, open_foreign
+from firsthand.capture.importers.hands import hand_track
 from firsthand.capture.importers.poses import POSE, POSE_UNITS, columns
 from firsthand.capture.importers.tracks import Track, grid_ns, numbers, pictures, stream_name, write_tracks
 from firsthand.capture.intake import Asked, Found, Intake, Take
-from firsthand.capture.skeleton import JOINTS, SIDES
+from firsthand.capture.skeleton import JOINTS, SIDES, Side
 from firsthand.capture.source_labels import SourceLabels, Span
 from firsthand.capture.stream import StreamSpec
 
-STAGE = "import-egoverse/1"
+STAGE = "import-egoverse/2"
 STAMPS, SPANS, EYES, FRONT = "obs_rgb_timestamps_ns", "annotations", "obs_eye_gaze", "images.front_1"
 MISSING = 1e8
 """Values beyond this are its 1e9, which stands for a pose that is not known."""
 WORLD = "SLAM world"
+Floats = npt.NDArray[np.float64]
 
 
 def egoverse(source: Path, asked: Asked) -> Found | None:
@@ -85,17 +87,34 @@ def _track(episode: Group, name: str, count: int, t_ns: npt.NDArray[np.int64], f
         return pictures(spec, t_ns, episode.payloads(name, count))
     side, _, what = name.rpartition(".")
     hand: Any = side if side in SIDES else ""
-    values = episode.numbers(name, count).astype(np.float64)
-    values[np.abs(values) > MISSING] = np.nan
+    values = _known(episode.numbers(name, count))
     if what == "obs_keypoints" and values.shape[1] == 3 * len(JOINTS):
-        return numbers(f"hand-{side}" if hand else stream_name(name, taken), "pose", columns(JOINTS, "xyz"), "m", t_ns, values, side=hand,
-                       rate_hz=fps, extra={"frame": WORLD, "joints_from": "MANO keypoints", **told})
+        if hand:
+            return _hand(episode, hand, count, t_ns, values, fps, told)
+        return numbers(stream_name(name, taken), "pose", columns(JOINTS, "xyz"), "m", t_ns, values, rate_hz=fps,
+                       extra={"frame": WORLD, **told})
     if what.endswith("_pose") and values.shape[1] == len(POSE):
         ours = "head-pose" if name == "obs_head_pose" else stream_name(f"{what.removeprefix('obs_').removesuffix('_pose')}-{side}", taken)
         return numbers(ours, "pose", POSE, POSE_UNITS, t_ns, values, side=hand, about="head" if ours == "head-pose" else "", rate_hz=fps,
                        extra={"frame": WORLD if "cmd" not in what else "as in EgoVerse: the robot's base", **told})
     names = columns([what], [str(i) for i in range(values.shape[1])])
     return numbers(stream_name(name, taken), "other", names, None, t_ns, values, side=hand, rate_hz=fps, extra=told)
+
+
+def _hand(episode: Group, side: Side, count: int, t_ns: npt.NDArray[np.int64], points_m: Floats, fps: float, told: dict[str, str]) -> Track:
+    """Keypoints (N, 63) with the turn of the wrist's own array, where there is one."""
+    wrist = f"{side}.obs_wrist_pose"
+    known = wrist in episode.names and episode.arrays[wrist]["shape"][1:] == [len(POSE)]
+    quat = _known(episode.numbers(wrist, count))[:, 3:] if known else np.full((count, 4), np.nan)
+    extra = {"device": "EgoVerse", "axes": WORLD, "origin": "world",
+             "converted": f"keypoints 0 to 20 as the 21 joints; the wrist's quaternion is {'of ' + wrist if known else 'not told'}", **told}
+    return hand_track(side, t_ns, points_m.reshape(-1, len(JOINTS), 3), quat, extra=extra, rate_hz=fps)
+
+
+def _known(values: npt.NDArray[Any]) -> Floats:
+    """With NaN for what stands for nothing."""
+    floats = values.astype(np.float64)
+    return np.where(np.abs(floats) > MISSING, np.nan, floats)
 
 
 def _size(path: Path, name: str, jpeg: bytes) -> tuple[int, int]:

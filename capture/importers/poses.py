@@ -1,4 +1,4 @@
-"""Poses of data sets as rows of numbers, and what hands' columns are called."""
+"""Poses of data sets as rows of numbers, and what their columns are called."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from firsthand.capture.hand_stream import POSE_COLUMNS, POSE_UNITS
 from firsthand.capture.synthetic.rotation import quat_wxyz
 
-POSE, POSE_UNITS = ("x", "y", "z", "qw", "qx", "qy", "qz"), ("m",) * 3 + ("1",) * 4
-"""Columns of a pose stream: position, and unit quaternion."""
+__all__ = ["POSE", "POSE_UNITS", "as_pose", "columns"]
+
+POSE = POSE_COLUMNS
 RIGID = 1e-2
 """How far a rotation may be from orthonormal; beyond, the row is missing."""
 

@@ -11,8 +11,9 @@ import pytest
 
 from firsthand.annotate.annotation import read_annotation
 from firsthand.capture.errors import DamagedError
+from firsthand.capture.hand_stream import HAND_COLUMNS
 from firsthand.capture.library import Episode
-from firsthand.capture.skeleton import JOINTS
+from firsthand.capture.skeleton import SIDES
 from firsthand.retarget.head_pose import COLUMNS
 
 zarr = pytest.importorskip("zarr")
@@ -84,14 +85,16 @@ def test_pictures_are_the_sources_own_bytes_at_their_own_times(store: Path, brin
 def test_numbers_come_in_equal_and_without_the_padding(store: Path, bring_in: Callable[..., Episode]) -> None:
     with bring_in(store).recording() as recording:
         for stream, key in (("head-pose", "obs_head_pose"), ("ee-left", "left.obs_ee_pose"), ("wrist-right", "right.obs_wrist_pose"),
-                            ("hand-left", "left.obs_keypoints"), ("hand-right", "right.obs_keypoints"),
                             ("left-obs_gripper", "left.obs_gripper")):
             np.testing.assert_array_equal(recording[stream].values, ARRAYS[key])
             np.testing.assert_array_equal(recording[stream].t_ns, STAMPS)
+        for side in SIDES:
+            keypoints, wrist = ARRAYS[f"{side}.obs_keypoints"], ARRAYS[f"{side}.obs_wrist_pose"]
+            np.testing.assert_array_equal(recording[f"hand-{side}"].values, np.hstack([keypoints, wrist[:, 3:]]))
+            np.testing.assert_array_equal(recording[f"hand-{side}"].t_ns, STAMPS)
         assert recording["head-pose"].spec.about == "head" and recording["head-pose"].spec.names == COLUMNS
         assert recording["wrist-right"].spec.about == "", "only the head's pose may be taken for the camera's"
-        assert recording["hand-left"].spec.names[:4] == ("wrist.x", "wrist.y", "wrist.z", "thumb_cmc.x")
-        assert len(recording["hand-left"].spec.names) == 3 * len(JOINTS)
+        assert recording["hand-left"].spec.names == HAND_COLUMNS and "up" not in recording["hand-left"].spec.extra
         assert recording["left-obs_gripper"].spec.extra["units"].startswith("the source does not state units")
 
 
