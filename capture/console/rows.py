@@ -9,10 +9,14 @@ from firsthand.capture.live.status import DeviceStatus, Status, StreamStatus
 Light = Literal["GREEN", "AMBER", "RED"]
 LIGHTS: tuple[Light, ...] = ("RED", "AMBER", "GREEN")
 """Worst first."""
+REASONS = 3
+"""That are told for what was left out."""
 SLOW = 0.9
 """Of the nominal rate."""
 LOSES = 0.02
 """Of its samples in this take."""
+LATELY_S = 5.0
+"""So long after a message was left out the light is amber."""
 SETTLE_S = 3.0
 """After a device was opened, before its rates mean anything."""
 HEADER = f"{'':7}{'STREAM':<16}{'RATE':>7} {'OF':<7}{'MISSING':>8}{'DROPPED':>8}{'AGE s':>8}{'DRIFT ppm':>11}"
@@ -34,6 +38,8 @@ def device_rows(status: Status) -> list[Row]:
     for device in status.devices:
         streams = [stream for stream in status.streams if stream.device == device.name]
         rows += [_stream_row(device, stream) for stream in streams] if device.state == "running" and streams else [_device_row(device)]
+        if device.state == "running" and device.rejected:
+            rows.append(_rejected_row(device))
     return sorted(rows, key=lambda row: LIGHTS.index(row.light))
 
 
@@ -53,6 +59,14 @@ def _device_row(device: DeviceStatus) -> Row:
     since = f" for {device.since_s:.0f} s" if device.state == "vanished" else ""
     reason = f": {device.reason.removeprefix(f'{device.name}: ')}" if device.reason else ""
     return Row("RED" if device.required else "AMBER", f"{device.name:<16}{word}{since}{needed}{reason}")
+
+
+def _rejected_row(device: DeviceStatus) -> Row:
+    """What came and was no sample, the most frequent reasons first."""
+    counts = sorted(device.rejected.items(), key=lambda item: -item[1])
+    told = ", ".join(f"{why} ({count})" for why, count in counts[:REASONS]) + (", ..." if len(counts) > REASONS else "")
+    lately = device.rejected_s is not None and device.rejected_s < LATELY_S
+    return Row("AMBER" if lately else "GREEN", f"{device.name:<16}LEFT OUT {sum(device.rejected.values())}: {told}")
 
 
 def _stream_row(device: DeviceStatus, s: StreamStatus) -> Row:

@@ -24,6 +24,8 @@ class DeviceStatus:
     """How long it has been in this state."""
     rejected: Mapping[str, int] = field(default_factory=dict)
     """Packets that did not become a sample since it was opened, by reason."""
+    rejected_s: float | None = None
+    """How long ago the last of them was told of; None where there was none."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Watched:
         self._pre_roll_s = pre_roll_s
         self._numbers: dict[str, int] = {}
         self._rejected: Mapping[str, int] = {}
-        self._opened_ns = self._restart_ns = 0
+        self._opened_ns = self._restart_ns = self._rejected_ns = 0
         self._rates = Rates()
 
     @property
@@ -57,12 +57,12 @@ class Watched:
         """Take in what its process said: the state that follows and why, or None where nothing does yet."""
         match event["event"]:
             case "opened":
-                self.opened, self._opened_ns = event, time.monotonic_ns()
+                self.opened, self._opened_ns, self._rejected = event, time.monotonic_ns(), {}
                 self.specs = {spec["name"]: spec_from_json(spec) for spec in event["streams"]}
                 self._numbers = {name: event["numbers"][name] for name in self.specs}
                 return None if self._delivers() else ("running", "")
             case "rejected":
-                self._rejected = event["counts"]
+                self._rejected, self._rejected_ns = event["counts"], time.monotonic_ns()
             case "vanished":
                 return "vanished", event["reason"]
             case "ended" | "failed" as state:
@@ -99,8 +99,9 @@ class Watched:
 
     def status(self) -> DeviceStatus:
         """For people to see."""
+        rejected_s = (time.monotonic_ns() - self._rejected_ns) * 1e-9 if self._rejected else None
         return DeviceStatus(self.name, self.state, self.device.required, self.reason, time.monotonic() - self.since_s,
-                            self._rejected)
+                            self._rejected, rejected_s)
 
     def stream_statuses(self, in_take: Mapping[str, tuple[int, int, int]]) -> list[StreamStatus]:
         """Of each stream; `in_take` gives what the writer counted: samples, missing and dropped."""

@@ -86,6 +86,14 @@ def test_each_light_has_its_word() -> None:
     assert [words[name][-1] for name in words][:3] == ["SLOW", "LOSES", "DROPS"]
 
 
+def test_what_was_left_out_is_counted_by_reason_and_amber_while_it_goes_on() -> None:
+    counts = {"it is not JSON": 12, "from another sender": 300, "a": 2, "b": 1}
+    shown = text(board(devices=(replace(HEAD, rejected=counts, rejected_s=0.4),)))
+    assert "AMBER  head            LEFT OUT 315: from another sender (300), it is not JSON" in shown and "(12), a (2), ..." in shown
+    later = text(board(devices=(replace(HEAD, rejected={"it is not JSON": 1}, rejected_s=60.0),)))
+    assert "GREEN  head            LEFT OUT 1: it is not JSON (1)" in later and "LEFT OUT" not in text(board())
+
+
 def test_what_is_wrong_stands_first_and_what_does_not_fit_is_counted() -> None:
     many = tuple(replace(STREAM, name=f"camera-{i}") for i in range(30))
     rows = [line for line in text(board(devices=(HEAD, GONE), streams=many)).splitlines() if line.startswith(("RED", "AMBER", "GREEN"))]

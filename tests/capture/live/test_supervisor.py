@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from firsthand.capture.certificate import certify
+from firsthand.capture.console.rows import device_rows
 from firsthand.capture.decode import decode_images
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.latency import Latency, write_latencies
@@ -302,6 +303,17 @@ def test_what_a_device_sends_that_cannot_be_read_is_counted_where_people_see_it(
             if device.state == "running" and sum(device.rejected.values()) >= 5:
                 break
         assert device.state == "running" and sum(device.rejected.values()) >= 5, device
+        worn.recorder.publish(tmp_path / "status.json")  # what `firsthand monitor` reads
+        shown = device_rows(Status.from_json(json.loads((tmp_path / "status.json").read_text())))
+        assert any(row.light == "AMBER" and "LEFT OUT" in row.text and "it is not JSON" in row.text for row in shown), shown
+        time.sleep(1.5)  # silent, so it is opened again: what came before does not count any more
+        for _ in range(200):
+            sender.sendto(b'{"a": 1.5}', address)
+            time.sleep(0.02)
+            device = worn.recorder.status().devices[0]
+            if device.state == "running" and not device.rejected:
+                break
+        assert device.state == "running" and not device.rejected and device.rejected_s is None, device
 
 
 def test_the_status_survives_the_way_through_json(tmp_path: Path) -> None:
