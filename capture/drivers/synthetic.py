@@ -14,7 +14,8 @@ from firsthand.capture.synthetic.wearer import Wearer
 def open_wearer(*, seed: int = 0, task: str = "pick-and-place", duration_s: float = 6.0, fps: float = 30, skin: int | None = None,
                 sleeve: bool | None = None, size_px: tuple[int, int] = (640, 480), realtime: bool = False, drop_rate: float = 0.007,
                 burst: int = 0, start_ns: int | None = None, loop: bool = False, only: Sequence[str] = (),
-                latency_s: Mapping[str, float] | None = None, shutter_s: float = 0.0, light: float = 1.0) -> list[Driver]:
+                latency_s: Mapping[str, float] | None = None, shutter_s: float = 0.0, light: float = 1.0,
+                grey: bool = False, roll_deg: float = 0.0) -> list[Driver]:
     """The drivers of one take: head camera with depth, two gloves, IMU and head pose. The arguments are those of `Wearer`.
 
     `only` names the drivers wanted, so that each device may run in a process of its own; give these the same `start_ns` then. Each
@@ -23,7 +24,7 @@ def open_wearer(*, seed: int = 0, task: str = "pick-and-place", duration_s: floa
     width, height = size_px
     wearer = Wearer(seed=seed, task=task, duration_s=duration_s, fps=fps, skin=skin, sleeve=sleeve, size_px=(int(width), int(height)),
                     realtime=realtime, drop_rate=drop_rate, burst=burst, start_ns=start_ns, loop=loop, latency_s=latency_s,
-                    shutter_s=shutter_s, light=light)
+                    shutter_s=shutter_s, light=light, grey=grey, roll_deg=roll_deg)
     drivers = {driver.name: driver for driver in wearer.drivers()}
     for name in only:
         if name not in drivers:

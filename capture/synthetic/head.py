@@ -35,12 +35,14 @@ class HeadMotion:
 
     phase: float = 0.0
     nods: tuple[Nod, ...] = ()
+    roll_deg: float = 0.0
+    """How the camera is mounted: 180 is upside down."""
 
     def T_world_cam(self, t_s: Floats) -> Floats:
         """Poses of the camera, shape (N, 4, 4)."""
         t, p = np.asarray(t_s, np.float64), self.phase
         place = _REST_M + np.stack([0.02 * np.sin(0.8 * t + p), 0.015 * np.sin(0.6 * t + 2 * p), 0.01 * np.sin(1.1 * t + 3 * p)], 1)
-        yaw, pitch, roll = 3 * np.sin(0.5 * t + p), 3 * np.sin(0.7 * t + 2 * p), 2 * np.sin(0.9 * t + p)
+        yaw, pitch, roll = 3 * np.sin(0.5 * t + p), 3 * np.sin(0.7 * t + 2 * p), self.roll_deg + 2 * np.sin(0.9 * t + p)
         if self.nods:
             starts, stops, *turns = np.array(self.nods).T
             s = np.clip((t[:, None] - starts) / (stops - starts), 0, 1)

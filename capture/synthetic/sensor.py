@@ -29,18 +29,20 @@ class Sensor:
     seed: int
     brightness: float
     """Of what a bright room would give."""
+    grey: bool
+    """Whether it sees no colours."""
     colour_noise: npt.NDArray[np.int16]
     depth_noise: npt.NDArray[np.float32]
 
     @classmethod
-    def make(cls, seed: int, width_px: int, height_px: int, light: float = 1.0) -> "Sensor":
+    def make(cls, seed: int, width_px: int, height_px: int, light: float = 1.0, grey: bool = False) -> "Sensor":
         """The noise of one take, in a room with this share of a bright one's light: half of the lack, in stops, is made up for by gain."""
         rng = np.random.default_rng([seed, 11])
         shape = (height_px + _SPARE_PX, width_px + _SPARE_PX)
         colour = np.rint(rng.standard_normal((*shape, 3), np.float32) * (_NOISE_SIGMA / light)).astype(np.int16)
         # A stereo sensor's noise is smooth over a few pixels: its matching window.
         depth = cv2.GaussianBlur(rng.standard_normal(shape, np.float32), (0, 0), 1.2)
-        return cls(seed, light**0.5, colour, np.asarray(depth / depth.std(), np.float32))
+        return cls(seed, light**0.5, grey, colour, np.asarray(depth / depth.std(), np.float32))
 
     def _window(self, frame: int, kind: int) -> tuple[int, int]:
         y, x = np.random.default_rng([self.seed, kind, frame]).integers(0, _SPARE_PX, 2)
@@ -52,6 +54,7 @@ class Sensor:
         height, width = image.shape[:2]
         seen = image if self.brightness == 1 else cv2.convertScaleAbs(image, alpha=self.brightness)
         noisy = cv2.add(seen, self.colour_noise[y : y + height, x : x + width], dtype=cv2.CV_8U)
+        noisy = cv2.cvtColor(cv2.cvtColor(noisy, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR) if self.grey else noisy
         return bytes(cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1])
 
     def depth_png(self, frame: int, depth_m: npt.NDArray[np.float32]) -> bytes:

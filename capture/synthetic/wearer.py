@@ -53,7 +53,8 @@ class Wearer:
 
     `skin` is 0 (lightest) to 4, `sleeve` False for bare arms; None lets the seed choose. `drop_rate` is the share of samples lost
     on each stream, `burst` the length of one longer outage of the right glove. `shutter_s` is how long the camera's shutter is open: what
-    moves is blurred. `light` is the share of a bright room's light: pictures are darker and noisier.
+    moves is blurred. `light` is the share of a bright room's light: pictures are darker and noisier. A `grey`
+    camera sees no colours, and one mounted with a `roll_deg` of 180 is upside down.
 
     With `realtime` samples arrive at the pace of the wall clock, and pictures are rendered before the camera opens. The take starts when
     the host's monotonic clock shows `start_ns`, or at the moment the first driver is entered; with `loop` it is repeated for ever.
@@ -64,7 +65,8 @@ class Wearer:
     def __init__(self, *, seed: int = 0, task: str = "pick-and-place", duration_s: float = 6.0, fps: float = 30, skin: int | None = None,
                  sleeve: bool | None = None, size_px: tuple[int, int] = (640, 480), realtime: bool = False, drop_rate: float = 0.007,
                  burst: int = 0, start_ns: int | None = None, loop: bool = False,
-                 latency_s: Mapping[str, float] | None = None, shutter_s: float = 0.0, light: float = 1.0) -> None:
+                 latency_s: Mapping[str, float] | None = None, shutter_s: float = 0.0, light: float = 1.0,
+                 grey: bool = False, roll_deg: float = 0.0) -> None:
         if loop and not realtime:
             raise FirsthandError("a synthetic take is only repeated in real time; set realtime = true, or loop = false")
         for name in latency_s or ():
@@ -82,9 +84,9 @@ class Wearer:
         choose = self._rng(2)
         tone, sleeve_bgr = int(choose.integers(len(TONES))), _SLEEVES[int(choose.integers(len(_SLEEVES)))]
         covered = bool(choose.random() < 0.6) if sleeve is None else sleeve
-        self.shutter_s, self.light = shutter_s, light
+        self.shutter_s, self.light, self.grey, self.roll_deg = shutter_s, light, grey, roll_deg
         self._look = TONES[tone if skin is None else skin], sleeve_bgr if covered else None
-        self.head = HeadMotion(float(choose.uniform(0, 6)), self.task.nods)
+        self.head = HeadMotion(float(choose.uniform(0, 6)), self.task.nods, roll_deg)
         uptime_ns = int(choose.integers(3_600_000_000_000, 144_000_000_000_000))  # of the host: one to forty hours
         self._start = Start(start_ns if realtime or start_ns is not None else uptime_ns)
         self._realtime, self._loop_ns = realtime, round(duration_s * 1e9) if loop else None
@@ -99,7 +101,8 @@ class Wearer:
     @property
     def looks(self) -> tuple[Any, ...]:
         """Everything that decides what the camera sees; drops do not."""
-        return self.seed, self.name, self.duration_s, self.fps, self.size_px, self.shutter_s, self.light, *self._look
+        return self.seed, self.name, self.duration_s, self.fps, self.size_px, self.shutter_s, self.light, self.grey, self.roll_deg, \
+            *self._look
 
     def _rng(self, purpose: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, purpose])
@@ -209,7 +212,7 @@ class Wearer:
     @cached_property
     def sensor(self) -> Sensor:
         """The noise of this take's camera."""
-        return Sensor.make(self.seed, *self.size_px, self.light)
+        return Sensor.make(self.seed, *self.size_px, self.light, self.grey)
 
     def frame(self, i: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
         """Frame `i` without sensor noise: colour (H, W, 3) BGR, and exact depth (H, W) in metres, infinite past the table."""

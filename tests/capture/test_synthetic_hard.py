@@ -91,6 +91,17 @@ def test_little_light_is_dark_and_noisy() -> None:
     assert bright.looks != dim.looks
 
 
+def test_a_grey_camera_and_one_upside_down_see_the_same_scene() -> None:
+    usual, grey, turned = (Wearer(seed=2, **how) for how in ({}, {"grey": True}, {"roll_deg": 180.0}))
+    seen = cv2.imdecode(np.frombuffer(grey.sensor.jpeg(0, grey.frame(0)[0]), np.uint8), cv2.IMREAD_COLOR)
+    assert np.ptp(seen.astype(int), axis=2).max() <= 4
+    difference = np.abs(turned.frame(0)[0][::-1, ::-1].astype(int) - usual.frame(0)[0])
+    assert np.median(difference) <= 1
+    for side in SIDES:
+        upside_down = np.array([639, 479]) - turned.truth().hands[side].points_px
+        np.testing.assert_allclose(upside_down, usual.truth().hands[side].points_px, atol=1e-6)
+
+
 def test_light_and_shutter_that_cannot_be_are_refused() -> None:
     for wrong in ({"light": 0.0}, {"shutter_s": 0.2}):
         with pytest.raises(FirsthandError, match=r"a light of 0\.02 to 1"):
