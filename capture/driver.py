@@ -18,6 +18,7 @@ DRIVERS: dict[str, str] = {
     "stretchsense": "firsthand.capture.drivers.stretchsense:open_stretchsense",
     "synthetic": "firsthand.capture.drivers.synthetic:open_wearer",
     "udcap": "firsthand.capture.drivers.udcap:open_udcap",
+    "uvc": "firsthand.capture.drivers.uvc:open_uvc",
     "vision-pro": "firsthand.capture.drivers.vision_pro:open_vision_pro",
     "xsens": "firsthand.capture.drivers.xsens:open_xsens",
 }

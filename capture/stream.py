@@ -43,8 +43,8 @@ class StreamSpec:
     """The stream this one belongs to: the camera a depth stream is aligned with, or whose pose this is."""
     side: Literal["", "left", "right"] = ""
     clock: Literal["device", "host", "media"] = "device"
-    """``device``: own counter, mapped to the session by a `Clock`. ``host``: stamped by the host's kernel with its monotonic clock, which is
-    the session's. ``media``: presentation times, already the session's."""
+    """``device``: own counter, mapped to the session by a `Clock`. ``host``: stamped by the host's kernel with its monotonic clock, which
+    is the session's. ``media``: presentation times, already the session's."""
     wrap_ns: int | None = None
     """The range of the device's counter, where it is known to wrap; without it the usual ones are recognised."""
     extra: dict[str, Any] = field(default_factory=dict)
