@@ -26,7 +26,7 @@ from firsthand.capture.key_frames import Decodable
 from firsthand.capture.layout import ENCODED_ROW, GAPS, checksum, crc32
 from firsthand.capture.recording import read_spec
 from firsthand.capture.scan import Chunk, Rows, scan
-from firsthand.capture.segment import Place, Room, create, places
+from firsthand.capture.segment import Place, Room, copy_description, create, places
 
 Progress = Callable[[int, int], None]
 METADATA_BYTES = 1 << 20
@@ -209,8 +209,8 @@ def _write(path: Path, take: _Take, totals: Mapping[str, _Total], gaps: Sequence
         if progress:
             progress(done, total)
 
-    with create(path, take.described, {name: Room(stream.rows, stream.data_bytes) for name, stream in totals.items()}) as file:
-        laid = places(file)
+    room = {name: Room(stream.rows, stream.data_bytes) for name, stream in totals.items()}
+    laid = create(path, lambda file: copy_description(take.described, file, room))
     fd = os.open(path, os.O_RDWR)
     try:
         copies = {name: _Copy(fd, place) for name, place in laid.items()}

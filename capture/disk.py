@@ -30,6 +30,14 @@ def write_together(fd: int, pieces: Sequence[bytes | memoryview], at: int) -> No
         write_all(fd, b"".join(pieces)[done:], at + done)
 
 
+def reserve(fd: int, size: int) -> None:
+    """Make sure of room for the first `size` bytes of an open file. Raises ``OSError`` when there is not so much."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(fd, 0, size)
+    else:
+        write_all(fd, bytes(size), 0)
+
+
 def copy_range(source: int, at: int, target: int, to: int, size: int) -> None:
     """Copy `size` bytes from one open file to another, inside the kernel where it can (and without a copy where blocks can be shared)."""
     end = at + size

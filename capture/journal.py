@@ -10,14 +10,15 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from firsthand.capture.description import Description
 from firsthand.capture.disk import open_for_writing, sync, write_all
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.files import sync_path
 from firsthand.capture.layout import CRC_AT, CRC_FIELD, ENCODED_FIELDS, ENCODED_ROW, NUMERIC_FIELDS, NUMERIC_ROW, crc32
 from firsthand.capture.scan import BLOCK_BYTES, BLOCK_ROWS, Chunk
-from firsthand.capture.segment import publish
+from firsthand.capture.segment import Room, publish
 from firsthand.capture.segment_writer import HOLD_NS, numbers
-from firsthand.capture.stream import Sample, StreamSpec
+from firsthand.capture.stream import Sample
 
 START = b"FHJ1"
 PREFIX = struct.Struct("<4sIII")
@@ -30,10 +31,12 @@ HOLD_BYTES = 64 * 1024
 class JournalWriter:
     """Writes one take into ``recording.h5.journal``; does what `SegmentWriter` does. Methods raise ``OSError`` when the disk refuses."""
 
-    def __init__(self, path: Path, source: h5py.File, specs: Sequence[StreamSpec]) -> None:
+    def __init__(self, path: Path, take: Description) -> None:
         self.path = path
-        source.flush()
-        image = bytes(source.id.get_file_image())
+        with h5py.File(f"{path}.description", "w", driver="core", backing_store=False, libver=("v110", "v110")) as description:
+            take.write(description, {spec.name: Room(0) for spec in take.streams})
+            description.flush()
+            image = bytes(description.id.get_file_image())
         new = path.with_name(f"{path.name}.new")
         new.write_bytes(PREFIX.pack(START, DESCRIPTION, len(image), _check(DESCRIPTION, len(image), image)) + image)
         sync_path(new)
@@ -41,7 +44,7 @@ class JournalWriter:
         sync_path(path.parent)
         self._fd = open_for_writing(path)
         self._end = PREFIX.size + len(image)
-        self._streams = {name: (number, spec) for number, (name, spec) in enumerate(sorted((spec.name, spec) for spec in specs))}
+        self._streams = {name: (number, spec) for number, (name, spec) in enumerate(sorted((spec.name, spec) for spec in take.streams))}
         self._held = bytearray()
         self.sinks = dict.fromkeys(self._streams, self._append)
         """What takes the samples of each stream."""

@@ -8,24 +8,24 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
-import h5py
 import numpy as np
 
 from firsthand.capture.calibration import Calibration
 from firsthand.capture.compact import compact
+from firsthand.capture.description import Description
 from firsthand.capture.disk import has_holes
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.files import Provenance
 from firsthand.capture.gap_ledger import Cause, Counter
 from firsthand.capture.journal import JournalWriter
 from firsthand.capture.latency import Latency
-from firsthand.capture.layout import FORMAT, GAPS, MARKERS, VERSION, rows_of
+from firsthand.capture.layout import GAPS, MARKERS
 from firsthand.capture.recover import finish_take, remove_take, temporary_path
 from firsthand.capture.segment import Capacity
 from firsthand.capture.segment_writer import SegmentWriter
@@ -52,7 +52,6 @@ class RecordingWriter:
         if path.suffix != ".h5":  # recovery knows the files of a take by it
             raise ValueError(f"a recording is called <something>.h5, got {path.name!r}")
         self.path = path
-        self._latencies = latencies or {}
         self.part = path.with_name(path.name + ".part")
         self._capacity = capacity or Capacity()
         self._sync_s = sync_s
@@ -66,18 +65,13 @@ class RecordingWriter:
         if wanted not in ("segments", "journal"):
             raise FirsthandError(f"FIRSTHAND_STORAGE is 'segments' or 'journal', not {wanted!r}; leave it unset to have the folder tested")
         self._storage = wanted
-        # Every file of the take, and the recording, get their description from this one, which is only in memory.
-        self._source = h5py.File(f"{path}.description", "w", driver="core", backing_store=False, libver=("v110", "v110"))
-        self._source.attrs.update(format=FORMAT, version=VERSION, task=task, source=source,
-                                  created_utc=datetime.now(UTC).isoformat(timespec="milliseconds"))
-        (provenance or Provenance(stage="record/1")).write(self._source.create_group("provenance"))
-        cameras = self._source.create_group("calibration")
-        for name, camera in (calibration or Calibration()).cameras.items():
-            camera.write(cameras.create_group(name))
+        self._take = Description(task, source, datetime.now(UTC).isoformat(timespec="milliseconds"),
+                                 provenance or Provenance(stage="record/1"), calibration or Calibration(), latencies or {}, ())
         self._streams: dict[str, _Tally] = {}
         self._disk: _Disk | None = None
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._closed = False
         self._syncing: threading.Thread | None = None
         self._syncs_s: deque[float] = deque(maxlen=SYNCS_KEPT)
         self._failure: OSError | None = None
@@ -91,24 +85,14 @@ class RecordingWriter:
         if spec.name in self._streams:
             raise FirsthandError(f"two streams are called {spec.name!r}; rename one of the devices in the rig")
         self._streams[spec.name] = _Tally(spec)
-        group = self._source.create_group(f"streams/{spec.name}")
-        write_spec(group, spec)
-        if spec.clock == "device" and spec.name in self._latencies:
-            self._latencies[spec.name].write(group)
-        group.create_dataset("index", (0,), rows_of(spec.kind))
-        if spec.kind == "encoded":
-            group.create_dataset("heap", (0,), np.uint8)
-        else:
-            values = group.create_dataset("values", (0, len(spec.names)), "<f8")
-            values.attrs.update(names=list(spec.names), units=list(spec.units))
 
     def start(self) -> "_Disk":
         """Lay out the file. The first sample does it too, but takes a few milliseconds longer for it."""
         self._refuse_to_overwrite()
-        specs = [tally.spec for tally in self._streams.values()]
+        take = replace(self._take, streams=tuple(tally.spec for tally in self._streams.values()))
         try:
-            self._disk = (SegmentWriter(self.part, self._source, specs, self._capacity) if self._storage == "segments" else
-                          JournalWriter(self.path.with_name(f"{self.path.name}.journal"), self._source, specs))
+            self._disk = (SegmentWriter(self.part, take, self._capacity) if self._storage == "segments" else
+                          JournalWriter(self.path.with_name(f"{self.path.name}.journal"), take))
         except FileExistsError:
             raise FirsthandError(f"{self.part} was just begun by another recorder; give this one another folder") from None
         except OSError as error:
@@ -255,9 +239,8 @@ class RecordingWriter:
             self._syncing.join()
             self._syncing = None
         disk = self._disk
-        if disk and not self._source.id.valid:
-            return
-        if disk:
+        if disk and not self._closed:
+            self._closed = True
             self._files = disk.files
             try:
                 if not self._failure:
@@ -267,7 +250,6 @@ class RecordingWriter:
                 self._failure = error
             finally:
                 disk.close()
-        self._source.close()
 
     def _keep_synced(self) -> None:
         while not self._stop.wait(self._sync_s):
@@ -329,13 +311,3 @@ def _put_in_next(disk: _Disk, sample: Sample) -> None:
     """Append a sample that has no room in the present file."""
     disk.make_room(sample)
     disk.sinks[sample.stream](sample)
-
-
-def write_spec(group: Any, spec: StreamSpec) -> None:
-    """Put a stream's description into its group: plain attributes where there is something to say, ``extra`` as JSON, ``extradata`` as a
-    dataset."""
-    for name, value in asdict(spec).items():
-        if name not in ("name", "names", "units", "extradata") and value not in (None, "", {}):
-            group.attrs[name] = json.dumps(value) if name == "extra" else value
-    if spec.extradata:
-        group.create_dataset("extradata", data=np.frombuffer(spec.extradata, np.uint8))

@@ -1,7 +1,7 @@
 """Files of the published layout with all their space set out before a byte is written: live segments and finished recordings."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from firsthand.capture.disk import write_all
+from firsthand.capture.disk import reserve
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.layout import rows_of
 from firsthand.capture.stream import StreamSpec
@@ -66,42 +66,50 @@ def segment_path(part: Path, number: int) -> Path:
     return part if number == 0 else part.with_name(f"{part.name}.{number}")
 
 
-def create(path: Path, source: h5py.File, room: Mapping[str, Room], live: int | None = None) -> h5py.File:
-    """A new file with the description of `source` and the given room for its streams, all of it placed and none of it filled.
+def create(path: Path, describe: Callable[[h5py.File], dict[str, Place]]) -> dict[str, Place]:
+    """Make a file that `describe` fills and lays out with `add_data`; returns the places of its streams, by name.
 
-    Every dataset is contiguous, allocated early, never filled and starts on a page, so its bytes may be written at
-    `places` once the file is closed; until then a row is all zero, which no checksum matches. Raises ``OSError`` when there is
-    not room for the description and some more: on a full disk HDF5 does not come back with an error, but crashes.
+    Every dataset is contiguous, allocated early, never filled and starts on a page, so its bytes may be written where it lies;
+    until then a row is all zero, which no checksum matches. Raises ``OSError`` when there is not room for the description
+    and some more: on a full disk HDF5 does not come back with an error, but crashes.
     """
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
-        write_all(fd, bytes(ROOM_BYTES), 0)
+        reserve(fd, ROOM_BYTES)
     finally:
         os.close(fd)
     # v110 on both ends: readers as old as HDF5 1.10 can walk the file.
-    file = h5py.File(path, "w", libver=("v110", "v110"), alignment_threshold=PAGE, alignment_interval=PAGE)
+    with h5py.File(path, "w", libver=("v110", "v110"), alignment_threshold=PAGE, alignment_interval=PAGE) as file:
+        return describe(file)
+
+
+def copy_description(source: h5py.File, file: h5py.File, room: Mapping[str, Room]) -> dict[str, Place]:
+    """Give a new file the description of `source`, with the given room for its streams; returns their places."""
     _copy_attributes(source, file)
-    if live is not None:
-        file.attrs[LIVE] = live
     for name in ("provenance", "calibration"):
         _copy_group(source[name], file.create_group(name))
+    laid = {}
     for name, described in source["streams"].items():
         group = file.create_group(f"streams/{name}")
         _copy_attributes(described, group)
-        add_data(group, described, room[name])
+        numeric = "values" in described
+        laid[name] = add_data(group, described["values"].shape[1] if numeric else 0, room[name])
+        if numeric:
+            _copy_attributes(described["values"], group["values"])
         if "extradata" in described:
             group.create_dataset("extradata", data=described["extradata"][()])
-    return file
+    return laid
 
 
-def add_data(group: Any, described: Any, room: Room) -> None:
-    """Set out ``index`` and ``heap`` or ``values`` in a stream's group, like those of the group `described`."""
-    _contiguous(group, "index", (room.rows,), described["index"].dtype)
-    if "values" in described:
-        _contiguous(group, "values", (room.rows, described["values"].shape[1]), described["values"].dtype)
-        _copy_attributes(described["values"], group["values"])
+def add_data(group: Any, columns: int, room: Room) -> Place:
+    """Set out ``index`` and ``values`` of so many columns, or ``heap`` for none, in a stream's group."""
+    kind = "numeric" if columns else "encoded"
+    index_at = _contiguous(group, "index", (room.rows,), rows_of(kind))
+    if columns:
+        data_at, size = _contiguous(group, "values", (room.rows, columns), np.dtype("<f8")), room.rows * columns * 8
     else:
-        _contiguous(group, "heap", (room.heap_bytes,), np.dtype(np.uint8))
+        data_at, size = _contiguous(group, "heap", (room.heap_bytes,), np.dtype(np.uint8)), room.heap_bytes
+    return Place(kind, index_at, room.rows, data_at, size, columns * 8)
 
 
 def places(file: h5py.File) -> dict[str, Place]:
@@ -129,14 +137,15 @@ def _address(dataset: Any) -> int:
     return int(at)
 
 
-def _contiguous(group: Any, name: str, shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
+def _contiguous(group: Any, name: str, shape: tuple[int, ...], dtype: "np.dtype[Any]") -> int:
+    """A new dataset in one piece; returns where it starts in the file, 0 for an empty one."""
     how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     how.set_layout(h5py.h5d.CONTIGUOUS)
     how.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     how.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     how.set_obj_track_times(False)
     file_type = h5py.h5t.py_create(dtype, logical=True)
-    h5py.h5d.create(group.id, name.encode(), file_type, h5py.h5s.create_simple(shape), dcpl=how)
+    return h5py.h5d.create(group.id, name.encode(), file_type, h5py.h5s.create_simple(shape), dcpl=how).get_offset() or 0
 
 
 def _copy_attributes(source: Any, target: Any) -> None:

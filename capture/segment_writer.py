@@ -4,21 +4,21 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
+from firsthand.capture.description import Description
 from firsthand.capture.disk import open_for_writing, sync, write_all, write_together
 from firsthand.capture.files import sync_path
 from firsthand.capture.layout import CRC_FIELD, ENCODED_FIELDS, ENCODED_ROW, NUMERIC_FIELDS, NUMERIC_ROW, crc32
-from firsthand.capture.segment import PAGE, Capacity, Place, Room, create, places, publish, segment_path
-from firsthand.capture.stream import Sample, StreamSpec
+from firsthand.capture.segment import PAGE, Capacity, Place, Room, create, publish, segment_path
+from firsthand.capture.stream import Sample
 
 HOLD_NS = 100_000_000
 HOLD_ROWS = 512
@@ -38,17 +38,18 @@ class SegmentWriter:
     `sync` and `prepare` may run in another thread than the rest.
     """
 
-    def __init__(self, part: Path, source: h5py.File, specs: Sequence[StreamSpec], capacity: Capacity) -> None:
+    def __init__(self, part: Path, take: Description, capacity: Capacity) -> None:
         self.part = part
-        self._source = source
-        self._room = {spec.name: capacity.room(spec) for spec in specs}
+        self._take = take
+        self._room = {spec.name: capacity.room(spec) for spec in take.streams}
         self._number = 0
         self._next: tuple[int, dict[str, Place]] | None = None
         self._creating = threading.Lock()
         self._full: deque[int] = deque()  # descriptors of finished segments that are still to be synced and closed
         self._fd, places = self._create(0, self._room)
         self._first_fd = os.dup(self._fd)  # keeps the first file marked as being written, segment after segment
-        self._streams = {spec.name: (_Encoded if spec.kind == "encoded" else _Numeric)(self._fd, places[spec.name]) for spec in specs}
+        self._streams = {spec.name: (_Encoded if spec.kind == "encoded" else _Numeric)(self._fd, places[spec.name])
+                         for spec in take.streams}
         self.sinks = _sinks(self._streams)
         """What takes the samples of each stream, until one returns False: then `make_room`, after which there are others."""
         self._flushed_ns = 0
@@ -115,8 +116,7 @@ class SegmentWriter:
         path = segment_path(self.part, number)
         new = path.with_name(f"{path.name}.new")
         try:
-            with create(new, self._source, room, live=number) as file:
-                found = places(file)
+            places = create(new, lambda file: self._take.write(file, room, number))
             sync_path(new)
             publish(new, path)
             sync_path(path.parent)
@@ -124,7 +124,7 @@ class SegmentWriter:
             with suppress(OSError):
                 new.unlink(missing_ok=True)
             raise
-        return open_for_writing(path), found
+        return open_for_writing(path), places
 
 
 class _Encoded:
