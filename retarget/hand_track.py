@@ -47,6 +47,8 @@ class HandTrack:
     """Codes of `METRIC`, shape (N,)."""
     score: Floats
     """The tracker's confidence in 0..1, shape (N,); NaN where absent."""
+    raw_m: Floats | None = None
+    """`points_m` as they were before smoothing, shape (N, 21, 3); None where nothing was smoothed."""
 
     def __post_init__(self) -> None:
         n = len(self.t_ns)
@@ -58,6 +60,8 @@ class HandTrack:
         set_frozen(self, "provenance", np.uint8, (n, 21))
         set_frozen(self, "metric", np.uint8, (n,))
         set_frozen(self, "score", np.float64, (n,))
+        if self.raw_m is not None:
+            set_frozen(self, "raw_m", np.float64, (n, 21, 3))
 
     @property
     def valid(self) -> npt.NDArray[np.bool_]:
@@ -114,7 +118,7 @@ class Hands:
                 file["T_world_cam"] = self.T_world_cam
             for side, track in self.tracks.items():
                 group = file.create_group(f"tracks/{side}")
-                for name in ("points_m", "points_px", "local_m", "sigma_m", "score"):
+                for name in ("points_m", "points_px", "local_m", "sigma_m", "score", *(["raw_m"] if track.raw_m is not None else [])):
                     group.create_dataset(name, data=getattr(track, name).astype(np.float32), compression="gzip", shuffle=True)
                 group["provenance"], group["metric"] = track.provenance, track.metric
 
@@ -128,7 +132,8 @@ def read_hands(path: Path) -> Hands:
             if f"tracks/{side}" in file:
                 g = file[f"tracks/{side}"]
                 tracks[side] = HandTrack(side, t_ns, g["points_m"][()], g["points_px"][()], g["local_m"][()], g["sigma_m"][()],
-                                         g["provenance"][()], g["metric"][()], g["score"][()])
+                                         g["provenance"][()], g["metric"][()], g["score"][()],
+                                         g["raw_m"][()] if "raw_m" in g else None)
         return Hands(str(file.attrs["camera"]), t_ns, file.attrs["frame"], CameraCalibration.read(file["intrinsics"]), tracks,
                      file["T_world_cam"][()] if "T_world_cam" in file else None, tuple(map(str, file.attrs["findings"])),
                      Provenance.read(file["provenance"]))

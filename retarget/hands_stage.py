@@ -18,11 +18,12 @@ from firsthand.retarget.hand_frames import HandFrames, gather
 from firsthand.retarget.hand_place import place
 from firsthand.retarget.hand_track import Hands, read_hands
 from firsthand.retarget.head_pose import COLUMNS, poses_at
+from firsthand.retarget.smooth import smoothed
 from firsthand.retarget.tracker import Detection, Tracker, open_tracker
 
 Progress = Callable[[int, int], None]
 
-STAGE = "hands/1"
+STAGE = "hands/2"
 PALM_M = 0.09
 """From the wrist to the middle knuckle, roughly: turns metres into pixels for the size of a patch."""
 ASSUMED_FOV_DEG = 70.0
@@ -55,7 +56,7 @@ def track_hands(recording: Recording, tracker: Tracker, made_from: Provenance, p
     poses, pose_findings = _head_poses(recording, stream.spec.name, t_ns)
     frames = {side: gather(pieces, len(t_ns)) for side, pieces in associate(detections, size[0]).items()}
     depths = _patch_depths(recording, stream, frames, camera)
-    tracks = {side: place(side, t_ns, found, camera, depths.get(side), poses) for side, found in frames.items()}
+    tracks = {side: smoothed(place(side, t_ns, found, camera, depths.get(side), poses), poses) for side, found in frames.items()}
     return Hands(stream.spec.name, t_ns, "camera" if poses is None else "world", camera, tracks, poses,
                  (*findings, *pose_findings, *coverage(tracks, t_ns)), made_from)
 
