@@ -93,7 +93,7 @@ class Bench:
                          [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def bench() -> type[Bench]:
     return Bench
 
@@ -123,6 +123,6 @@ class Flood:
         self._thread.join()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def flood() -> type[Flood]:
     return Flood
