@@ -13,6 +13,7 @@ DRIVERS: dict[str, str] = {
     "manus": "firsthand.capture.drivers.manus:open_manus",
     "pattern": "firsthand.capture.drivers.pattern:open_pattern",
     "quest": "firsthand.capture.drivers.quest:open_quest",
+    "realsense": "firsthand.capture.drivers.realsense:open_realsense",
     "rokoko": "firsthand.capture.drivers.rokoko:open_studio",
     "rokoko-sdk": "firsthand.capture.drivers.rokoko_sdk:open_sdk",
     "stretchsense": "firsthand.capture.drivers.stretchsense:open_stretchsense",

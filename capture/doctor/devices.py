@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from firsthand.capture.doctor.sysfs import entries, text
+from firsthand.capture.doctor.usb import usb_devices
 from firsthand.capture.driver import DRIVERS
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.plugins import find, names
 from firsthand.capture.probe import Progress, apart
+from firsthand.capture.realsense.sdk import load_sdk, units
 
 STALL_S = 20.0
 SERIAL = ("ttyUSB", "ttyACM")
@@ -71,9 +73,10 @@ def hardware(sys: Path = Path("/sys/class"), dev: Path = Path("/dev")) -> list[H
     return [*_realsense(), *_cameras(sys, dev), *_serial(sys, dev)]
 
 
-def _realsense() -> list[Hardware]:
+def _realsense(usb: Path = Path("/sys/bus/usb/devices")) -> list[Hardware]:
     if find_spec("pyrealsense2") is None:
-        return []
+        return [Hardware("realsense", "", device.name, "pip install 'firsthand[realsense]' to record from it")
+                for device in usb_devices(usb) if device.camera and "RealSense" in device.name]
     try:
         found = apart(f"{__name__}:query_realsense", None, stall_s=STALL_S)
     except FirsthandError as error:
@@ -83,15 +86,8 @@ def _realsense() -> list[Hardware]:
 
 def query_realsense(_: None, _progress: Progress) -> list[dict[str, str]]:
     """The connected ones, asked in the process that calls this."""
-    import pyrealsense2 as rs
-
-    def told(device: Any, what: Any) -> str:
-        return str(device.get_info(what)) if device.supports(what) else ""
-
-    known = rs.camera_info
-    return [{"at": told(device, known.serial_number), "name": told(device, known.name),
-             "note": f"USB {told(device, known.usb_type_descriptor)}, firmware {told(device, known.firmware_version)}"}
-            for device in rs.context().query_devices()]
+    rs = load_sdk()
+    return [{"at": unit.serial, "name": unit.name, "note": f"USB {unit.usb}, firmware {unit.firmware}"} for unit in units(rs, rs.context())]
 
 
 def _cameras(sys: Path, dev: Path) -> list[Hardware]:

@@ -9,7 +9,8 @@ import pytest
 
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.importer import import_file
-from firsthand.capture.importers.realsense import WRAP_NS, load_sdk
+from firsthand.capture.realsense.frame import WRAP_NS
+from firsthand.capture.realsense.sdk import load_sdk
 from firsthand.capture.summary import check_recording
 
 WIDTH, HEIGHT, FPS, IMU_HZ = 64, 48, 30, 180
