@@ -15,6 +15,7 @@ import pytest
 from firsthand.annotate.annotation import read_annotation
 from firsthand.capture.importer import import_take, look
 from firsthand.capture.intake import Asked
+from firsthand.capture.library import find_episodes
 from firsthand.capture.summary import check_recording
 
 pytestmark = pytest.mark.interop
@@ -47,6 +48,24 @@ def same(root: Path, library: Path, read: dict[str, list[Any]]) -> None:
 def test_what_lerobot_wrote_comes_in_as_lerobot_reads_it(codec: str, tmp_path: Path, in_lerobot: Callable[..., str]) -> None:
     out = in_lerobot(SCRIPT, "write", str(tmp_path / "made"), codec)
     same(tmp_path / "made", tmp_path / "library", json.loads(out.strip().splitlines()[-1]))
+
+
+@pytest.mark.parametrize("pictures", ["video", "image"])
+def test_what_the_last_lerobot_of_v21_wrote_comes_in_as_it_reads_it(pictures: str, tmp_path: Path,
+                                                                    in_old_lerobot: Callable[..., str]) -> None:
+    root, library = tmp_path / "made", tmp_path / "library"
+    read = json.loads(in_old_lerobot(SCRIPT.with_name("write_lerobot_v21.py"), pictures, str(root)).strip().splitlines()[-1])
+    assert json.loads((root / "meta/info.json").read_text())["codebase_version"] == "v2.1"
+    same(root, library, read)
+    episodes = np.array(read["episode"])
+    for episode in find_episodes(library):
+        mine = np.flatnonzero(episodes == int(episode.path.name))
+        with episode.recording() as recording:
+            grid = recording["observation-grid"]
+            offset = [grid.spec.extra.get("offset", {}).get(name, 0) for name in grid.spec.names]
+            np.testing.assert_array_equal(grid.values.astype(np.int64) + offset, np.array(read["grid"])[mine].reshape(-1, 4))
+            np.testing.assert_array_equal(recording["next-success"].values[:, 0], np.array(read["success"])[mine])
+        assert read_annotation(episode.annotations_path).success is True  # type: ignore[union-attr]
 
 
 def test_v21_comes_in_as_lerobot_converts_it(tmp_path: Path, in_lerobot: Callable[..., str]) -> None:
