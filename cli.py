@@ -31,6 +31,8 @@ models = typer.Typer(no_args_is_help=True, help="The hand model that tracking ne
 app.add_typer(models, name="models")
 
 Reference = Literal["world", "camera"]
+Rung = Literal["teleop", "wearable", "egocentric", "fleet", "simulation"]
+HandAxes = Literal["unity", "openxr", "z-forward"]
 
 WIDE_COLUMNS = 100
 """From here on tables show all they have."""
@@ -135,15 +137,19 @@ def import_(sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", he
             hfov_deg: Annotated[float | None, typer.Option(min=10, max=170, help="The camera's horizontal field of view.")] = None,
             keep_gps: Annotated[bool, typer.Option("--keep-gps", help="Keep where it was recorded.")] = False,
             keep_eyes: Annotated[bool, typer.Option("--keep-eyes", help="Keep pictures of the eyes, and the gaze.")] = False,
+            source: Annotated[Rung | None, typer.Option(help="Where it comes from, instead of what the importer takes it to be.")] = None,
+            consent: Annotated[Path | None, typer.Option(help="A JSON file that says what the people in it agreed to.")] = None,
+            hand_axes: Annotated[HandAxes, typer.Option(help="Axes of hands that do not tell them: MANUS' messages.")] = "unity",
             workers: Annotated[int | None, typer.Option(min=1, help="Processes at once; one a core if not given, at most 8.")] = None,
             timeout: Annotated[float, typer.Option(min=1, help="Seconds without progress after which a take is given up.")] = 600.0,
             retry: Annotated[bool, typer.Option("--retry", help="Try again what is in quarantine.")] = False,
             as_json: AsJson = False) -> None:
     """Bring what others recorded into a library: their own packets and times, nothing re-encoded."""
+    from firsthand.capture.console.options import read_consent
     from firsthand.capture.import_many import import_many
     from firsthand.capture.intake import Asked
 
-    asked = Asked(task, hfov_deg, keep_gps, keep_eyes)
+    asked = Asked(task, hfov_deg, keep_gps, keep_eyes, source, read_consent(consent), hand_axes)
     with bars() as bar:
         report = import_many(sources, into, asked, wearer=wearer, importer=importer, workers=workers, silent_s=timeout, retry=retry,
                              progress=partial(bar, "import"))

@@ -136,7 +136,8 @@ def import_take(source: Path, found: Found, number: int, library: Path, asked: A
             session = next((library / s for s in imported(library).get(content, ())), None)
             if session is None:
                 tasks = (asked.task,) if asked.task else found.tasks
-                with new_session(library, source.stem, wearer=wearer, tasks=tasks, inputs={source.name: content}) as part:
+                with new_session(library, source.stem, wearer=wearer, tasks=tasks, consent=asked.consent,
+                                 inputs={source.name: content}) as part:
                     os.replace(made, part / name)
             else:
                 shutil.rmtree(session / name, ignore_errors=True)  # one whose recording somebody removed

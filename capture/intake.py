@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from firsthand.capture.calibration import Calibration
+from firsthand.capture.errors import unknown
 from firsthand.capture.files import Provenance
 from firsthand.capture.library import Episode
 from firsthand.capture.recording_writer import RecordingWriter
+from firsthand.capture.wire_formats.manus import AXES
 
 Rung = Literal["teleop", "wearable", "egocentric", "fleet", "simulation"]
 """Where on the data ladder a recording comes from."""
@@ -26,6 +28,18 @@ class Asked:
     """Places are dropped unless asked for."""
     keep_eyes: bool = False
     """Pictures of the wearer's eyes, and where they looked, are dropped unless asked for."""
+    source: Rung | None = None
+    """The rung of the data ladder; None for what the importer takes it to be."""
+    consent: Mapping[str, Any] | None = None
+    """What the people in it agreed to, for the session's document."""
+    hand_axes: str = "unity"
+    """Axes of hands whose messages do not tell them: one of `wire_formats.manus.AXES`."""
+
+    def __post_init__(self) -> None:
+        if self.source is not None and self.source not in get_args(Rung):
+            raise unknown("source", self.source, get_args(Rung))
+        if self.hand_axes not in AXES:
+            raise unknown("axes of hands", self.hand_axes, AXES)
 
 
 @dataclass(frozen=True)
@@ -43,7 +57,8 @@ class Intake:
     def recording(self, stage: str, *, source: Rung, task: str = "", calibration: Calibration | None = None,
                   **parameters: Any) -> RecordingWriter:
         """The writer of the take's ``recording.h5``, to be used with ``with``. `stage` is such as ``"import-video/1"``."""
-        return RecordingWriter(self.episode.recording_path, task=self.asked.task or task, source=source, calibration=calibration,
+        return RecordingWriter(self.episode.recording_path, task=self.asked.task or task, source=self.asked.source or source,
+                               calibration=calibration,
                                provenance=Provenance(self.inputs, parameters, stage))
 
 

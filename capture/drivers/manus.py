@@ -9,7 +9,7 @@ from firsthand.capture.hand_stream import checked_hands, glove_spec, hand_spec, 
 from firsthand.capture.message_driver import MessageDriver, Read
 from firsthand.capture.skeleton import SIDES, Side
 from firsthand.capture.sources.zmq_messages import ZmqMessages
-from firsthand.capture.wire_formats.manus import AXES, NODES, ManusReader, NodeOrder
+from firsthand.capture.wire_formats.manus import AXES, NODES, ManusReader, NodeOrder, angles_said, skeleton_said
 
 NEEDS = {"zmq": "gloves"}
 MOST_HZ = 1000.0
@@ -30,9 +30,7 @@ def open_manus(*, connect: str | Sequence[str], format: Literal["text", "bridge"
     named = {glove.lower().removeprefix("0x").lstrip("0"): side for glove, side in (gloves or {}).items()}
     if not set(named.values()) <= set(SIDES):
         raise FirsthandError(f"gloves is {dict(gloves or {})}; write each glove's id and its hand, such as {{ 8569617b = 'right' }}")
-    extra = {"device": f"MANUS, {format}", "axes": "z up, forward as the bridge has it", "origin": "glove", "up": "z",
-             "converted": f"nodes in the order {node_order!r} as the 21 joints, from the axes {axes!r}; no place in a world"}
-    angles = {"device": f"MANUS, {format}", "converted": "ergonomics from degrees; spread put last in each finger, signs are the vendor's"}
+    extra, angles = skeleton_said(format, axes, node_order), angles_said(format)
     streams = []
     for side in checked_hands(hands):
         if format == "bridge" or side in named.values():

@@ -54,8 +54,8 @@ def read_calibration(device: str, text: str) -> AriaCalibration:
     """The calibration a tag holds; empty where it is none."""
     try:
         document = json.loads(text) if text else {}
-        cameras = {str(c["Label"]): c for c in document.get("CameraCalibrations", [])}
-        imus = {str(c["Label"]): c for c in document.get("ImuCalibrations", [])}
+        cameras, imus = ({str(told["Label"]): {name: value for name, value in told.items() if name != "SerialNumber"}
+                          for told in document.get(kind, [])} for kind in ("CameraCalibrations", "ImuCalibrations"))
     except (ValueError, KeyError, TypeError, AttributeError):
         return AriaCalibration(device, {}, {})
     return AriaCalibration(device, cameras, imus)

@@ -68,7 +68,7 @@ def _write_movie(source: Path, intake: Intake) -> None:
     extra = {"camera": device} if device else {}
     import_video(source, intake.episode.recording_path, task=intake.asked.task, hfov_deg=intake.asked.hfov_deg, stage=STAGE,
                  content=intake.inputs[source.name], progress=intake.progress, beside=tracks, extra=extra,
-                 parameters={"keep_gps": intake.asked.keep_gps})
+                 parameters={"keep_gps": intake.asked.keep_gps}, rung=intake.asked.source or "egocentric")
 
 
 def _write_bare(source: Path, intake: Intake) -> None:

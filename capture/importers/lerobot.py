@@ -14,6 +14,7 @@ from firsthand.capture.importers.clip import Part, open_clip
 from firsthand.capture.importers.lerobot_index import Dataset, Entry, entries, open_dataset, read_table, reading_parquet
 from firsthand.capture.importers.tracks import Track, grid_ns, numbers, pictures, stream_name, write_tracks
 from firsthand.capture.intake import Asked, Found, Intake, Rung, Take
+from firsthand.capture.places import tell_place
 from firsthand.capture.source_labels import SourceLabels, Span
 from firsthand.capture.stream import StreamSpec
 
@@ -74,6 +75,9 @@ def _write(dataset: Dataset, entry: Entry, intake: Intake) -> None:
                     left_out.append(f"{key}: {values}")
                     continue
                 names = _names(feature, values.shape[1])
+                if not intake.asked.keep_gps and tell_place([key, *names]):
+                    left_out.append(f"{key}: a place, which was not asked for")
+                    continue
                 units = [_unit(n) for n in names] if "firsthand" in dataset.info else None
                 tracks.append(numbers(name, "other", names, units, t_ns, values, rate_hz=dataset.fps, extra={"from": key, **told}))
         labels = _labels(dataset, entry, table, t_ns)

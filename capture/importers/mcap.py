@@ -9,6 +9,7 @@ from firsthand.capture.errors import DamagedError, FirsthandError
 from firsthand.capture.importers.mcap_pictures import LeftOut
 from firsthand.capture.importers.mcap_topics import SAY, Messages, Topic, calibration_of, decoded, look, name_streams, samples
 from firsthand.capture.intake import Asked, Found, Intake, Take
+from firsthand.capture.places import without_places
 from firsthand.capture.recording_writer import RecordingWriter
 from firsthand.capture.source_labels import SourceLabels
 from firsthand.capture.stream import Sample
@@ -36,6 +37,8 @@ def _write(source: Path, intake: Intake) -> None:
         named = name_streams(topics)
         calibration = calibration_of(optics, topics, left_out)
         said = _metadata(reader)
+        if not intake.asked.keep_gps:
+            said = without_places(said)
         labels = SourceLabels(next((said[key] for key in TEXTS if said.get(key)), ""),
                               {"true": True, "false": False, "1": True, "0": False}.get(said.get("success", "").lower()))
         if not named:

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from firsthand.capture.errors import DamagedError, FirsthandError
@@ -74,6 +74,15 @@ def fields(message: Any) -> Iterator[tuple[str, Any]]:
     else:
         for name in getattr(type(message), "__slots__", ()):
             yield name, getattr(message, name, None)
+
+
+def as_document(message: Any) -> Any:
+    """A message as plain objects, lists and values."""
+    if isinstance(message, dict) or hasattr(message, "DESCRIPTOR") or hasattr(type(message), "_full_text"):
+        return {name: as_document(value) for name, value in fields(message)}
+    if isinstance(message, str | bytes | bytearray) or not isinstance(message, Iterable):
+        return message
+    return [as_document(item) for item in message]
 
 
 def number(value: Any) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 from firsthand.capture.importers.mcap_decode import field, fields, frame_of, number, stamp_ns
 from firsthand.capture.importers.poses import POSE, POSE_UNITS
-from firsthand.capture.stream import Role
+from firsthand.capture.stream import Role, StreamSpec
 
 WIDEST = 512
 """Columns of a message that is taken apart field by field."""
@@ -23,6 +23,8 @@ class Row:
     """Tells streams of one topic apart, such as the two frames of a transform."""
     stamp_ns: int | None = None
     extra: dict[str, Any] = made(default_factory=dict)
+    spec: StreamSpec | None = None
+    """The stream, where the message's type fixes it; its columns are those of `values`."""
 
 
 Reader = Callable[[Any], Iterator[Row]]

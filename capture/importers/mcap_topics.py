@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as made
 from pathlib import Path
 from typing import Any, Literal
@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from firsthand.capture.calibration import Calibration, CameraCalibration
 from firsthand.capture.errors import DamagedError
-from firsthand.capture.importers import mcap_numbers, mcap_pictures
+from firsthand.capture.importers import mcap_gloves, mcap_numbers, mcap_pictures
 from firsthand.capture.importers.mcap_decode import Decoder, decoder, field, frame_of, schema_name, stamp_ns
 from firsthand.capture.importers.mcap_pictures import LeftOut, Picture
 from firsthand.capture.importers.tracks import stream_name
 from firsthand.capture.intake import Asked, Intake
 from firsthand.capture.lens import Model
+from firsthand.capture.places import tell_place
 from firsthand.capture.stream import DISCARD, KEYFRAME, Role, StreamSpec
 
 SAY = 256
@@ -25,6 +26,7 @@ WIDER = 4
 """How many times a message's widest all columns of one topic may be, where they differ."""
 PLACES = ("foxglove.LocationFix", "foxglove.LocationFixes", "foxglove.GeoJSON", "sensor_msgs/NavSatFix")
 OPTICS = ("foxglove.CameraCalibration", "sensor_msgs/CameraInfo")
+PLACE = "a place, which was not asked for"
 SOUND = ("foxglove.RawAudio", "foxglove.CompressedAudio")
 LENSES: dict[str, Model] = {"": "opencv", "plumb_bob": "opencv", "rational_polynomial": "opencv", "equidistant": "kannala-brandt",
                             "fisheye": "kannala-brandt", "kannala_brandt": "kannala-brandt"}
@@ -50,6 +52,8 @@ class Topic:
     columns: dict[str, dict[tuple[str, str], None]] = made(default_factory=dict)
     """By part: the columns and units, in order of appearance."""
     extra: dict[str, dict[str, Any]] = made(default_factory=dict)
+    fixed: dict[str, StreamSpec | None] = made(default_factory=dict)
+    """By part: the stream, where the type fixes it."""
     role: Role = "other"
     read: mcap_numbers.Reader | None = None
     text: bool = False
@@ -88,6 +92,9 @@ def look(source: Path, messages: Messages, intake: Intake) -> tuple[dict[int, To
                 for row in topic.read(found):
                     topic.columns.setdefault(row.part, {}).update(dict.fromkeys(row.values))
                     topic.extra.setdefault(row.part, row.extra)
+                    topic.fixed.setdefault(row.part, row.spec)
+                if not intake.asked.keep_gps and tell_place(name for part in topic.columns.values() for name, _ in part):
+                    topic.why = PLACE
                 if sum(map(len, topic.columns.values())) > mcap_numbers.WIDEST * WIDER:
                     topic.why = "numbers that are never the same ones"
         except LeftOut as reason:
@@ -116,11 +123,13 @@ def _begin(source: Path, schema: Any, channel: Any, asked: Asked) -> Topic:
     if decode is None:
         topic.why = f"encoded as {channel.message_encoding!r} with a schema in {getattr(schema, 'encoding', '')!r}"
     elif kind in PLACES and not asked.keep_gps:
-        topic.why = "a place, which was not asked for"
+        topic.why = PLACE
     elif kind in SOUND:
         topic.why = "sound"
     elif kind == "std_msgs/String":
         topic.text = True
+    elif kind.endswith(mcap_gloves.KIND):
+        topic.read = mcap_gloves.manus(asked.hand_axes)
     elif kind not in mcap_pictures.READERS and kind not in OPTICS:
         topic.read, topic.role = mcap_numbers.READERS.get(kind, (mcap_numbers.anything, "other"))
     return topic
@@ -143,8 +152,11 @@ def name_streams(topics: dict[int, Topic]) -> list[StreamSpec]:
             continue
         said = {"topic": topic.topic, "schema": topic.kind}
         for part in topic.columns or {"": {}}:
-            name = stream_name(f"{topic.topic}-{part}" if part else topic.topic, [spec.name for spec in made_so_far])
-            if topic.first:
+            taken = [spec.name for spec in made_so_far]
+            name = stream_name(f"{topic.topic}-{part}" if part else topic.topic, taken)
+            if fixed := topic.fixed.get(part):
+                spec = replace(fixed, name=stream_name(fixed.name, taken), extra={**said, **fixed.extra})
+            elif topic.first:
                 first, (width, height) = topic.first, topic.size
                 about = cameras.get(first.frame, "") if first.role == "depth" else ""
                 spec = StreamSpec(name, "encoded", topic.role, encoding=first.encoding, width_px=width, height_px=height, about=about,

@@ -10,7 +10,7 @@ from firsthand.capture.errors import DamagedError
 from firsthand.capture.files import Provenance
 from firsthand.capture.importers.cut_off import missing_bytes
 from firsthand.capture.importers.tracks import Track
-from firsthand.capture.intake import Asked, Found, Intake, Take
+from firsthand.capture.intake import Asked, Found, Intake, Rung, Take
 from firsthand.capture.recording import Recording
 from firsthand.capture.recording_writer import RecordingWriter
 from firsthand.capture.stream import DISCARD, KEYFRAME, Sample, StreamSpec
@@ -29,14 +29,15 @@ def video(source: Path, asked: Asked) -> Found | None:
 
     def write(intake: Intake) -> None:
         import_video(source, intake.episode.recording_path, task=asked.task, hfov_deg=asked.hfov_deg, content=intake.inputs[source.name],
-                     progress=intake.progress)
+                     progress=intake.progress, rung=asked.source or "egocentric")
 
     return Found((Take(source.stem, write),)) if source.suffix.lower() in SUFFIXES and not source.is_dir() else None
 
 
 def import_video(source: Path, recording: Path, *, task: str = "", hfov_deg: float | None = None, content: str = "",
                  progress: Callable[[int, int], None] | None = None, stage: str = "import-video/1", beside: Sequence[Track] = (),
-                 parameters: Mapping[str, Any] | None = None, extra: Mapping[str, Any] | None = None) -> None:
+                 parameters: Mapping[str, Any] | None = None, extra: Mapping[str, Any] | None = None,
+                 rung: Rung = "egocentric") -> None:
     """Copy the packets of a file's main video stream, each with its presentation time, into a new ``recording.h5``.
 
     `beside` are further streams of the same file, on its time line; `parameters` join the provenance, `extra` the stream's description.
@@ -75,7 +76,7 @@ def import_video(source: Path, recording: Path, *, task: str = "", hfov_deg: flo
             size = (first.width, first.height) if upright else (first.height, first.width)
             calibration = Calibration({STREAM: CameraCalibration.from_hfov(*size, hfov_deg)})
         provenance = Provenance({source.name: content}, {"hfov_deg": hfov_deg, **(parameters or {})}, stage)
-        with RecordingWriter(recording, task=task, source="egocentric", provenance=provenance, calibration=calibration) as writer:
+        with RecordingWriter(recording, task=task, source=rung, provenance=provenance, calibration=calibration) as writer:
             writer.add_stream(spec)
             for track in beside:
                 writer.add_stream(track.spec)

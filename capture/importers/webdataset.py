@@ -17,6 +17,7 @@ from firsthand.capture.errors import DamagedError
 from firsthand.capture.importers.clip import open_clip
 from firsthand.capture.importers.tracks import numbers, stream_name, timed, write_tracks
 from firsthand.capture.intake import Asked, Found, Intake, Take
+from firsthand.capture.places import tell_place, without_places
 from firsthand.capture.source_labels import SourceLabels
 
 STAGE = "import-webdataset/1"
@@ -93,8 +94,13 @@ def _write(source: Path, key: str, intake: Intake) -> None:
     kind = next(kind for kind in FILMS if kind in members)
     with _open(source) as tar:
         about = _json(source, tar, members.get("json"))
+        left_out = []
+        if not intake.asked.keep_gps:
+            about = without_places(about)
+            left_out = [name for name in members if name.endswith(".npy") and tell_place([name])]
         plain = _bytes(source, tar, members["txt"], LARGEST_TEXT).decode("utf-8", "replace").strip() if "txt" in members else ""
-        arrays = {name.removesuffix(".npy"): _array(source, tar, member) for name, member in members.items() if name.endswith(".npy")}
+        arrays = {name.removesuffix(".npy"): _array(source, tar, member) for name, member in members.items()
+                  if name.endswith(".npy") and name not in left_out}
         rows = {name: len(values) for name, values in arrays.items()}
         if len(set(rows.values())) > 1:
             raise DamagedError(f"cannot import {source}: the arrays of {key!r} differ in length ({rows})")
@@ -109,7 +115,7 @@ def _write(source: Path, key: str, intake: Intake) -> None:
                                   about["success"] if isinstance(about.get("success"), bool) else None)
             rung = about.get("source")
             with intake.recording(STAGE, source=rung if rung in RUNGS else "egocentric",  # type: ignore[arg-type]
-                                  task=labels.instruction, key=key, said=about) as writer:
+                                  task=labels.instruction, key=key, said=about, left_out=left_out) as writer:
                 writer.add_stream(labels.spec)
                 write_tracks(writer, tracks, intake.progress)
                 for sample in labels.samples(int(times()[0])):

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from firsthand.capture.errors import DamagedError
 from firsthand.capture.importers.tracks import Track, numbers, stream_name, write_tracks
 from firsthand.capture.intake import Asked, Found, Intake, Take
+from firsthand.capture.places import tell_place
 from firsthand.capture.stream import Role, Sample, StreamSpec
 
 STAGE = "import-xdf/1"
@@ -159,11 +160,15 @@ def _length(content: memoryview, at: int) -> tuple[int, int]:
 
 def _write(source: Path, intake: Intake) -> None:
     tracks: list[Track] = []
+    left_out = []
     for stream in read_xdf(source):
+        if not intake.asked.keep_gps and tell_place([stream.name, stream.kind, *stream.labels]):
+            left_out.append(f"{stream.name}: a place, which was not asked for")
+            continue
         tracks += _tracks(stream, [track.spec.name for track in tracks])
     if not any(track.count for track in tracks):
         raise DamagedError(f"cannot import {source}: there are no samples in it")
-    with intake.recording(STAGE, source="wearable") as writer:
+    with intake.recording(STAGE, source="wearable", left_out=left_out) as writer:
         write_tracks(writer, tracks, intake.progress)
 
 

@@ -7,7 +7,7 @@ hexadecimal digits, then 25 nodes with place (m) and quaternion (x, y, z, w). JS
 import logging
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,17 @@ NODES: dict[str, tuple[int, ...]] = {
     "linux24": (0, 21, 22, 23, 24, 2, 3, 4, 5, 7, 8, 9, 10, 17, 18, 19, 20, 12, 13, 14, 15),
 }
 """The node of each canonical joint: as most send them, and as SDK 2.4 does on Linux without MANUS Core."""
+
+def skeleton_said(device: str, axes: str, order: str) -> dict[str, str]:
+    """What is to be said of a hand stream made from such messages."""
+    return {"device": f"MANUS, {device}", "axes": "z up, forward as the bridge has it", "origin": "glove", "up": "z",
+            "converted": f"nodes in the order {order!r} as the 21 joints, from the axes {axes!r}; no place in a world"}
+
+
+def angles_said(device: str) -> dict[str, str]:
+    """What is to be said of a glove stream."""
+    return {"device": f"MANUS, {device}", "converted": "ergonomics from degrees; spread put last in each finger, signs are the vendor's"}
+
 
 _ID = re.compile("[0-9a-f]{1,8}")
 _PER_GLOVE, _NODES, _ANGLES = 176, 25, 20
@@ -86,8 +97,10 @@ class ManusReader:
     def bridge(self, message: bytes) -> Mapping[str, Reading] | str:
         """What a JSON document says of the same."""
         found = document(message)
-        if found is None:
-            return "it is not a JSON object"
+        return "it is not a JSON object" if found is None else self.glove(found)
+
+    def glove(self, found: Mapping[str, Any]) -> Mapping[str, Reading] | str:
+        """What the ROS 2 message ``ManusGlove`` says, however it came; its lists are believed, not its counts."""
         side = str(found.get("side", "")).lower()
         glove = found.get("glove_id")
         if side not in SIDES:

@@ -80,6 +80,7 @@ def test_a_gen2_comes_in_with_everything_but_the_private(gen2: Episode, media: P
         assert kept["Projection"]["Name"] == "FisheyeRadTanThinPrism" and len(kept["Projection"]["Params"]) == 15
     stored = gen2.recording_path.read_bytes()
     assert b"1M0YCN3G8V0062" not in stored and b"58:08:ca" not in stored  # serial number, a neighbour's Bluetooth address
+    assert b"SerialNumber" not in stored and b"P8P017_W13X31Y19" not in stored  # of a camera, inside the calibration
     assert check_recording(gen2.recording_path) == []
 
 

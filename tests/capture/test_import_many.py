@@ -92,6 +92,18 @@ def test_a_folder_is_searched_and_a_source_of_several_takes_is_one_session(cards
     assert not any(item.new for item in again.imported)
 
 
+def test_what_people_agreed_to_and_the_rung_are_said_by_who_imports(cards: Path) -> None:
+    (cards / "one.count").write_text("good")
+    asked = Asked(source="fleet", consent={"train": True})
+    report = import_many([cards], cards.parent / "library", asked, workers=1)
+    (item,) = report.imported
+    assert item.episode.session()["consent"] == {"train": True}
+    with item.episode.recording() as recording:
+        assert recording.source == "fleet"
+    with pytest.raises(FirsthandError, match="no source called 'flet'; did you mean 'fleet'"):
+        Asked(source="flet")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("word", "says"), [("bad", "it is bad"), ("crash", r"SIGABRT \(exit code -6\)"),
                                             ("hang", "nothing happened for 3 s"), ("fault", "its reader failed .IndexError")])
 def test_what_is_bad_is_put_aside_and_the_rest_go_in(cards: Path, word: str, says: str) -> None:

@@ -21,9 +21,9 @@ from firsthand.capture.summary import check_recording
 def bring_in(tmp_path: Path) -> Callable[..., Episode]:
     """Import take `number` of a source, all checksums and pictures of which must be sound; returns its episode."""
 
-    def run(source: Path, number: int = 0, **asked: Any) -> Episode:
+    def run(path: Path, number: int = 0, **asked: Any) -> Episode:
         wanted = Asked(**asked)
-        episode, new = import_take(source, look(source, wanted), number, tmp_path / "library", wanted)
+        episode, new = import_take(path, look(path, wanted), number, tmp_path / "library", wanted)
         assert new
         assert check_recording(episode.recording_path) == []
         return episode

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from firsthand.annotate.annotation import read_annotation
-from firsthand.capture.errors import DamagedError
+from firsthand.capture.errors import DamagedError, FirsthandError
 from firsthand.capture.library import Episode
 from firsthand.retarget.head_pose import COLUMNS
 
@@ -441,3 +441,73 @@ def test_a_file_without_anything_we_read_is_told(tmp_path: Path, bring_in: Calla
     path = write_json(tmp_path / "words.mcap", [("/words", "acme.Words", 3, {"a": "b"})])
     with pytest.raises(DamagedError, match=r"no topic in it that firsthand reads \(/words: no numbers in it\)"):
         bring_in(path)
+
+
+GLOVE = ("int32 glove_id\nstring side\nint32 raw_node_count\nmanus_ros2_msgs/ManusRawNode[] raw_nodes\nint32 ergonomics_count\n"
+         "manus_ros2_msgs/ManusErgonomics[] ergonomics\ngeometry_msgs/Quaternion raw_sensor_orientation\nint32 raw_sensor_count\n"
+         "geometry_msgs/Pose[] raw_sensor\n===\nMSG: manus_ros2_msgs/ManusRawNode\nint32 node_id\nint32 parent_node_id\nstring joint_type\n"
+         "string chain_type\ngeometry_msgs/Pose pose\n===\nMSG: manus_ros2_msgs/ManusErgonomics\nstring type\nfloat32 value\n" + GEOMETRY)
+
+
+@pytest.fixture
+def gloves(tmp_path: Path) -> tuple[Path, dict[str, list[Any]]]:
+    """Two gloves on two topics, the first messages of each before MANUS knew its hand; and the same messages as the driver reads them."""
+    from firsthand.capture.emulator import Emulation
+    from firsthand.capture.emulators.manus import bridged
+    from firsthand.capture.skeleton import SIDES
+    from firsthand.capture.wire_formats.manus import ManusReader
+
+    path, wanted = tmp_path / "gloves.mcap", {}
+    with path.open("wb") as file:
+        writer = Ros2Writer(file)
+        schema = writer.register_msgdef("manus_ros2_msgs/msg/ManusGlove", GLOVE)
+        for number, side in enumerate(SIDES):
+            read = ManusReader({}, "z-forward", "openxr")
+            for n, (due_ns, text) in enumerate(bridged(Emulation(side=side))):
+                if n == 10:
+                    break
+                message = json.loads(text)
+                if n < 2:
+                    message["side"] = ""
+                else:
+                    wanted.setdefault(side, []).append((EPOCH + due_ns, read.glove(message)))
+                writer.write_message(f"/manus_glove_{number}", schema, message, EPOCH + due_ns, EPOCH + due_ns, n)
+        writer.finish()
+    return path, wanted
+
+
+def test_manus_gloves_in_a_ros2_bag_are_the_drivers_hands_and_angles(gloves: Any, bring_in: Callable[..., Episode]) -> None:
+    path, wanted = gloves
+    with bring_in(path, hand_axes="z-forward", source="wearable").recording() as recording:
+        assert recording.source == "wearable"
+        assert {"hand-left", "hand-right", "glove-left", "glove-right"} <= set(recording.streams)
+        for side, messages in wanted.items():
+            for name in (f"hand-{side}", f"glove-{side}"):
+                stream = recording[name]
+                assert stream.spec.side == side and stream.spec.extra["schema"] == "manus_ros2_msgs/ManusGlove"
+                assert stream.spec.role == ("pose" if name.startswith("hand") else "glove")
+                assert stream.host_ns.tolist() == [t_ns for t_ns, _ in messages]
+                np.testing.assert_allclose(stream.values, [said[name].values for _, said in messages], atol=1e-6)  # angles are float32
+        assert recording["hand-left"].spec.extra["origin"] == "glove" and "'z-forward'" in recording["hand-left"].spec.extra["converted"]
+
+
+def test_axes_of_gloves_are_asked_for(gloves: Any, bring_in: Callable[..., Episode]) -> None:
+    with bring_in(gloves[0]).recording() as recording:
+        ours = recording["hand-right"].values[0, :63].reshape(21, 3)
+        np.testing.assert_allclose(ours, gloves[1]["right"][0][1]["hand-right"].values[:63].reshape(21, 3) * [-1, 1, 1], atol=1e-9)
+    with pytest.raises(FirsthandError, match="no axes of hands called 'unety'; did you mean 'unity'"):
+        bring_in(gloves[0], hand_axes="unety")
+
+
+def test_a_place_in_a_message_of_another_type_is_left_out(tmp_path: Path, bring_in: Callable[..., Episode]) -> None:
+    path = tmp_path / "drive.mcap"
+    with path.open("wb") as file:
+        writer = Ros2Writer(file)
+        fix = writer.register_msgdef("gps_msgs/msg/GPSFix", "float64 latitude\nfloat64 longitude\nfloat64 speed\n")
+        speed = writer.register_msgdef("std_msgs/msg/Float32", "float32 data\n")
+        for n in range(4):
+            writer.write_message("/fix", fix, {"latitude": 48.1, "longitude": 11.5, "speed": 1.0}, EPOCH + n, EPOCH + n, n)
+            writer.write_message("/speed", speed, {"data": 1.0}, EPOCH + n, EPOCH + n, n)
+        writer.finish()
+    with bring_in(path).recording() as recording:
+        assert "fix" not in recording.streams and len(recording["speed"]) == 4
