@@ -25,7 +25,7 @@ QUARTER = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
 
 def messages(emulation: "Emulation") -> Iterator[tuple[int, bytes]]:
     """When each message leaves, in nanoseconds after the start, and the message with its length."""
-    wearer, side = Wearer(emulation), emulation.side
+    wearer, side, rate = Wearer(emulation), emulation.side, max(1, round(emulation.rate_hz or RATE_HZ))
     for tick, now in wearer.along(ticks(emulation, RATE_HZ)):
         own = (now.points_m[side] - now.points_m[side][0]) @ now.R_world_hand[side]
         bones = [_bone(f"hand_{side[0]}", np.zeros(3), now.R_world_hand[side])]
@@ -40,9 +40,9 @@ def messages(emulation: "Emulation") -> Iterator[tuple[int, bytes]]:
                 bones.append(_bone(f"{finger}_{number:02d}_{side[0]}", before.T @ (joint - place), before.T @ turn))
                 before, place = turn, joint
         frames = tick.sequence
-        seconds = 36_000 + frames // RATE_HZ
-        code = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{frames % RATE_HZ:02d}"
-        text = json.dumps({"timecode": code, "frameRate": RATE_HZ, "poseName": "none", "bones": bones}, separators=(",", ":")).encode()
+        seconds = 36_000 + frames // rate
+        code = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{frames % rate:02d}"
+        text = json.dumps({"timecode": code, "frameRate": rate, "poseName": "none", "bones": bones}, separators=(",", ":")).encode()
         yield tick.due_ns, len(text).to_bytes(4, "big") + text
 
 
