@@ -8,6 +8,9 @@ it (LSL: by its counter), and its values are held against the synthetic wearer a
 been sent between the first and the last message recorded, and is not in the recording: on a busy machine also what the emulator was too
 late for. CPU is the device's process, its share of a core.
 
+`realsense` is the SDK's own software device in the driver's process, whose CPU is both that of the camera and that of reading it: depth,
+IMU, stamps and the JPEGs of the colour that it showed must be the same to the bit.
+
 Goals: nothing lost, and every value within what the format can say. The last line is one JSON object; exit 0
 only when each goal is met. The table stands in docs/devices/README.md.
 """
@@ -23,7 +26,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -36,8 +39,10 @@ from firsthand.capture.certificate import certify
 from firsthand.capture.emulator import EMULATORS, Emulation
 from firsthand.capture.emulators.lucidgloves import shares
 from firsthand.capture.emulators.wearer import Wearer
+from firsthand.capture.encode import open_encoder
 from firsthand.capture.live.supervisor import Supervisor
 from firsthand.capture.plugins import find
+from firsthand.capture.realsense.scene import Scene
 from firsthand.capture.recording import Recording
 from firsthand.capture.rig import Device, Rig
 from firsthand.capture.skeleton import TIPS, Side
@@ -95,6 +100,7 @@ class Case:
     """The raw messages that one sent message becomes."""
     joints: Sequence[int] = tuple(range(21))
     """Those that the device measures."""
+    encode: dict[str, str] = field(default_factory=dict)
 
 
 HANDS, BIND = ("hand-left", "hand-right"), {"bind": "127.0.0.1:{port}", "sender": "127.0.0.1"}
@@ -145,6 +151,7 @@ CASES = (
          {"name": "firsthand-bench-{port}", "stream": "glove-right", "counter": "counter"}, 100, {"glove-right": (angles, MICRON)}),
     Case("stretchsense", "stretchsense", "tcp-serve://127.0.0.1:{port}", CONNECT, 60, {"hand-right": (in_hand, 3e-6)},
          raw="stretchsense-raw", whole=lambda m: [m[4:]], joints=BODY),
+    Case("realsense", "realsense", "", {"software": {"seed": SEED}}, 30, {}, encode={"head-depth": "depth-zstd"}),
 )  # fmt: skip
 
 
@@ -192,10 +199,12 @@ def take(case: Case, folder: Path, seconds: float) -> tuple[Path, float]:
     """Record one take; its folder, and what share of a core the device's process took."""
     port = free_port()
     options = filled(case.options, port=port, folder=folder)
-    if case.driver != "lsl":
+    if case.driver not in ("lsl", "realsense"):
         options["rate_hz"] = case.rate_hz
-    rig = Rig("bench", (Device(case.driver, case.driver, options),), pre_roll_s=0)
-    with emulated(case.emulator, filled(case.to, port=port, folder=folder)), \
+    rig = Rig("bench", (Device(case.driver, case.driver, options, case.encode),), pre_roll_s=0)
+    if case.driver == "realsense":
+        Scene(**options["software"]).prepare()
+    with emulated(case.emulator, filled(case.to, port=port, folder=folder)) if case.to else nullcontext(), \
             Supervisor(rig, folder / "logs", lambda: folder / "000") as recorder:
         if not recorder.wait(lambda s: s.state == "ready" and not s.missing_devices, 60):
             raise SystemExit(f"{case.emulator} did not come up: {recorder.status().devices}")
@@ -256,6 +265,33 @@ def judge(case: Case, folder: Path) -> dict[str, Any]:
     return found
 
 
+def judge_realsense(folder: Path) -> dict[str, Any]:
+    """Hold a recording of the software camera against its scene, bit by bit."""
+    scene = Scene(seed=SEED)
+    with Recording(folder / "recording.h5") as recording:
+        timing = {s.stream: s for s in certify(recording).streams}
+        found: dict[str, Any] = {"streams": {}, "lost": 0, "messages": 0, "within": True, "stamps": "device",
+                                 "offset_interval_ms": timing["head"].offset_interval_ms}
+        for name, kind in (("head", "color"), ("head-depth", "depth"), ("head-accel", "accel"), ("head-gyro", "gyro")):
+            stream = recording[name]
+            sequence = stream.sequence.tolist()
+            if kind == "color":
+                jpeg = open_encoder(stream.spec)
+                off = [float([(bytes(stream.payload(i)), 1)] != jpeg.encode(scene.color(n))) for i, n in enumerate(sequence)]
+            elif kind == "depth":
+                off = [np.abs(np.nan_to_num(stream.depth_m(i)) - scene.depth(n) * np.float32(1e-3)).max() for i, n in enumerate(sequence)]
+            else:
+                off = [np.abs(row - scene.motion(kind, n)).max() for row, n in zip(stream.values, sequence, strict=True)]
+            stamps = stream.device_ns.tolist() == [scene.stamp_us(kind, n) * 1000 for n in sequence]
+            lost, rate = sequence[-1] - sequence[0] + 1 - len(stream), (len(stream) - 1) / (stream.host_ns[-1] - stream.host_ns[0]) * 1e9
+            found["streams"][name] = {"rows": len(stream), "rate_hz": round(float(rate), 2), "lost": lost, "worst_error": float(max(off)),
+                                      "stamps_exact": stamps}
+            found["lost"] += lost
+            found["messages"] += len(stream)
+            found["within"] &= stamps and not max(off)
+    return found
+
+
 def traced(received: Sequence[bytes], sent: Sequence[Sequence[bytes]]) -> list[int]:
     """Which of the sent messages each received one is: the next that reads so, for some repeat."""
     at: dict[bytes, list[int]] = {}
@@ -279,7 +315,8 @@ def said(case: Case, found: dict[str, Any], used: float) -> str:
                                                    1.0 if case.emulator == "lucidgloves" else np.degrees(1) * 1e3)):
         worst = [s["worst_error"] * scale for name, s in found["streams"].items() if name.startswith(kind)]
         errors += [f"{max(worst):.2g} {unit}"] if worst else []
-    transport = case.to.partition(":")[0].replace("tcp-serve", "tcp").replace("pty", "serial").upper().replace("-", " ")
+    errors = errors or ["0" if found["within"] else "not 0"]
+    transport = case.to.partition(":")[0].replace("tcp-serve", "tcp").replace("pty", "serial").upper().replace("-", " ") or "SDK"
     return (f"| `{case.emulator}` | {transport} | {case.rate_hz:g} | {rates} | {found['stamps']} | "
             f"{found['lost']} of {found['messages']} | {', '.join(errors)} | {100 * used:.0f} % |")
 
@@ -297,7 +334,7 @@ def main() -> int:
             continue
         with tempfile.TemporaryDirectory() as folder:
             recorded, used = take(case, Path(folder), given.seconds)
-            found = judge(case, recorded)
+            found = judge_realsense(recorded) if case.driver == "realsense" else judge(case, recorded)
         figures[f"{case.emulator} {case.to.partition(':')[0]}"] = found
         print(said(case, found, used), flush=True)
     goals = {"lost": 0, "within": True}

@@ -56,6 +56,8 @@ def pictures(where: str, given: Mapping[str, Any] | bool, formats: Sequence[str]
     """A table of a rig file; `False` for none. Raises `FirsthandError` for keys and values that cannot be."""
     if given is False:
         return None
+    if given is not True and not isinstance(given, Mapping):
+        raise FirsthandError(f"{where} is {given!r}; write a table, as in {{ size_px = [848, 480], fps = 30 }}, or false for none")
     table = {} if given is True else dict(given)
     known = [f.name for f in fields(Pictures) if f.name != "format" or len(formats) > 1]
     for name in table:
@@ -64,6 +66,8 @@ def pictures(where: str, given: Mapping[str, Any] | bool, formats: Sequence[str]
     size, form = table.get("size_px"), table.get("format", formats[0])
     if size is not None and (len(size) != 2 or not all(isinstance(n, int) and n > 0 for n in size)):
         raise FirsthandError(f"{where}: size_px is {size}; write width and height, as in [848, 480]")
+    if not isinstance(table.get("fps", 1), (int, float)):
+        raise FirsthandError(f"{where}: fps is {table['fps']!r}; write a number")
     if form not in formats:
         raise unknown(f"format of {where}", form, formats)
     return Pictures((size[0], size[1]) if size else None, table.get("fps"), form)

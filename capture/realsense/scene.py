@@ -59,7 +59,7 @@ class Scene:
 
     def is_lost(self, stream: str, number: int) -> bool:
         """Whether it never leaves the camera."""
-        return bool(self._rng(stream, number, 2).random() < self.drop_rate)
+        return self.drop_rate > 0 and bool(self._rng(stream, number, 2).random() < self.drop_rate)
 
     def color(self, number: int) -> npt.NDArray[np.uint8]:
         """The colour picture, (H, W, 3) BGR."""

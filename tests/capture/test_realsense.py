@@ -257,6 +257,8 @@ def test_what_the_camera_does_not_have_is_named(rs: Any, options: dict[str, Any]
     ({"color": {"size": [640, 480]}}, "no option of color called 'size'; did you mean 'size_px'"),
     ({"color": {"format": "h264"}}, "no format of color called 'h264'"),
     ({"depth": {"size_px": [640]}}, r"depth: size_px is \[640\]; write width and height"),
+    ({"depth": "848x480"}, "depth is '848x480'; write a table"),
+    ({"depth": {"fps": "30"}}, "depth: fps is '30'; write a number"),
     ({"timeout_s": 0}, "and a time above 0"),
     ({"software": {"seeds": 1}}, "no option of a software camera called 'seeds'; did you mean 'seed'"),
     ({"software": {"domain": "sundial"}}, "no clock of a software camera called 'sundial'"),
