@@ -15,6 +15,7 @@ Floats = npt.NDArray[np.float64]
 
 TRACKERS: dict[str, str] = {
     "litert": "firsthand.retarget.tracker_litert:LitertTracker",
+    "litert-float32": "firsthand.retarget.tracker_litert:float_tracker",
     "mediapipe": "firsthand.retarget.tracker_mediapipe:MediapipeTracker",
 }
 """Name -> ``"module:function"`` that returns a `Tracker`. One line a tracker."""
