@@ -1,110 +1,88 @@
 """Detections in single frames into one left and one right hand over time."""
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from firsthand.capture.skeleton import SIDES, Side
+from firsthand.retarget.other_people import arm_x_px, judge
+from firsthand.retarget.pieces import LONGEST_GAP as LONGEST_GAP
+from firsthand.retarget.pieces import SAME_HAND, SHORTEST_TRACK, Piece, distance_px, extent_px, link, merge_duplicates, part_where_hands_met
 from firsthand.retarget.tracker import Detection
 
-GATE = 0.12
-"""A hand moves less than this share of the picture's width from one frame to the next."""
-LABEL_COST = 0.03
-"""What a wrong side adds to a distance, in picture widths: decides between two near hands, and never alone."""
-SAME_HAND = 0.25
-"""Two detections are one hand when their joints are closer, on average, than this share of the hand's extent."""
-LONGEST_GAP = 5
-"""Frames a hand may be unseen and still be the same track, and the longest gap that is filled."""
-SHORTEST_TRACK = 3
-"""Shorter tracks, in frames, are noise."""
 PRIOR_FRAMES = 3.0
 """How many sure frames the rest of the video is worth when a track's own side is in doubt."""
+ARM_VOTE, MOST_ARM_VOTES = 0.2, 3.0
+"""What an arm left or right of the other hand's says of the side in a frame, in sure frames, and at most."""
 
 
-class Piece:
-    """One unbroken track: detections by frame, at most `LONGEST_GAP` frames apart."""
+class Identity(NamedTuple):
+    """Whose hands were seen, and when."""
 
-    def __init__(self, detections: Mapping[int, Detection]) -> None:
-        self.detections: dict[int, Detection] = {}
-        self.vote = 0.0
-        """Sum of the frames' `rightness`: its sign is the side, its size how many sure frames say so."""
-        self.last = -1
-        """Its last frame."""
-        for frame, detection in detections.items():
-            self.add(frame, detection)
-
-    def add(self, frame: int, detection: Detection) -> None:
-        """Continue it at a later frame."""
-        self.detections[frame] = detection
-        self.vote += detection.rightness
-        self.last = frame
+    hands: dict[Side, list[Piece]]
+    """The wearer's, each a list of pieces in order of time; no frame has two of one side. A side never seen is not there."""
+    findings: list[str]
+    """What a person should know of it, one sentence each."""
 
 
-def associate(frames: Sequence[Sequence[Detection]], width_px: int) -> dict[Side, list[Piece]]:
-    """The pieces of each hand, in order of time; no frame has two of one side. `frames` has one list a frame, in order.
+def associate(frames: Sequence[Sequence[Detection]], width_px: int) -> Identity:
+    """The wearer's hands. `frames` has one list a frame, in order.
 
-    A side is given to a whole piece by vote, never to a single frame.
+    A side is given to a whole piece and never to a single frame: by what the network calls it, by where its arm comes from, and by
+    which hand is taken.
     """
-    pieces = link([merge_duplicates(found) for found in frames], width_px)
-    pieces = [p for p in pieces if len(p.detections) >= min(SHORTEST_TRACK, len(frames))]
+    pieces = part_where_hands_met(link([merge_duplicates(found) for found in frames], width_px))
+    judged = judge([p for p in pieces if len(p.detections) >= min(SHORTEST_TRACK, len(frames))])
     hands: dict[Side, list[Piece]] = {side: [] for side in SIDES}
-    votes = np.array([p.vote for p in pieces])
-    balance = float(votes.sum() / np.abs(votes).sum()) if np.abs(votes).sum() > 0 else 0.0
-    for piece in sorted(pieces, key=lambda p: abs(p.vote), reverse=True):
-        _give_side(piece, "right" if piece.vote + PRIOR_FRAMES * balance > 0 else "left", hands)
-    return {side: sorted(found, key=lambda p: next(iter(p.detections))) for side, found in hands.items() if found}
+    votes = [piece.vote + vote for piece, vote in zip(judged.wearers, _arm_votes(judged.wearers, judged.turned), strict=True)]
+    certain = float(np.abs(votes).sum())
+    balance = float(np.sum(votes)) / certain if certain > 0 else 0.0
+    extra, conflicts = set[int](), 0
+    for vote, piece in sorted(zip(votes, judged.wearers, strict=True), key=lambda pair: abs(pair[0]), reverse=True):
+        side: Side = "right" if vote + PRIOR_FRAMES * balance > 0 else "left"
+        given = _give_side(piece, side, hands)
+        conflicts += given == "other side"
+        if given == "no side":
+            extra |= set(piece.detections)
+    findings = list(judged.findings)
+    if conflicts:
+        findings.append(f"two hands seen at once were called by the same side {'once' if conflicts == 1 else f'{conflicts} times'}; "
+                        "the less sure one was given the other")
+    if extra:
+        findings.append(f"a third hand was seen in {len(extra)} frame{'s' * (len(extra) != 1)} and left out: it may be another person's, "
+                        "or one of the two may be")
+    return Identity({side: sorted(found, key=lambda p: p.first) for side, found in hands.items() if found}, findings)
 
 
-def merge_duplicates(found: Sequence[Detection]) -> list[Detection]:
-    """The detections of one frame without those that lie on a surer one."""
-    kept: list[Detection] = []
-    for detection in sorted(found, key=lambda d: d.score, reverse=True):
-        if all(_distance(detection, other) > SAME_HAND * _extent(other) for other in kept):
-            kept.append(detection)
-    return kept
+def _arm_votes(pieces: Sequence[Piece], turned: bool) -> list[float]:
+    """For each piece, sure frames in which its arm lies right (+) or left (-) of the other one's, while there are two."""
+    arms = [arm_x_px(piece) for piece in pieces]
+    votes = []
+    for own in arms:
+        beside = [own[frame] - other[frame] for other in arms if other is not own for frame in own.keys() & other.keys()]
+        vote = float(np.clip(ARM_VOTE * np.sign(beside).sum(), -MOST_ARM_VOTES, MOST_ARM_VOTES)) if beside else 0.0
+        votes.append(-vote if turned else vote)
+    return votes
 
 
-def link(frames: Sequence[Sequence[Detection]], width_px: int) -> list[Piece]:
-    """Join detections of successive frames to the nearest piece within the gate, nearest pair first."""
-    done: list[Piece] = []
-    live: list[Piece] = []
-    for frame, found in enumerate(frames):
-        done += [p for p in live if frame - p.last > LONGEST_GAP + 1]
-        live = [p for p in live if frame - p.last <= LONGEST_GAP + 1]
-        pairs = sorted((cost, a, b) for a, piece in enumerate(live) for b, detection in enumerate(found)
-                       if (cost := _cost(piece, detection, width_px)) is not None)
-        pieces, taken = set[int](), set[int]()
-        for _, a, b in pairs:
-            if a not in pieces and b not in taken:
-                live[a].add(frame, found[b])
-                pieces.add(a)
-                taken.add(b)
-        live += [Piece({frame: detection}) for b, detection in enumerate(found) if b not in taken]
-    return done + live
+def _give_side(piece: Piece, side: Side, hands: dict[Side, list[Piece]]) -> str:
+    """Add a piece to its hand. Where a surer piece of that side is seen in the same frames, it is the other hand, or a double of it.
 
-
-def fillable(frames: Sequence[int]) -> list[int]:
-    """The frames between those of one piece that may be interpolated: gaps of at most `LONGEST_GAP`."""
-    return [f for a, b in pairwise(frames) if b - a - 1 <= LONGEST_GAP for f in range(a + 1, b)]
-
-
-def _cost(piece: Piece, detection: Detection, width_px: int) -> float | None:
-    """Mean joint distance to the piece's end in picture widths, dearer for the other side; None beyond the gate."""
-    distance = _distance(piece.detections[piece.last], detection) / width_px
-    return None if distance > GATE else distance + LABEL_COST * (piece.vote * detection.rightness < 0)
-
-
-def _give_side(piece: Piece, side: Side, hands: dict[Side, list[Piece]]) -> None:
-    """Add a piece to its hand. Where a surer piece of that side is seen in the same frames, it is the other hand, or a double of it."""
+    Returns what was done: ``own side``, ``other side``, ``double``, or ``no side`` where both were taken by hands elsewhere.
+    """
     other: Side = "left" if side == "right" else "right"
     clash = _clash(piece, hands[side])
-    if clash and not _clash(piece, hands[other]) and _apart(piece, clash):
+    apart = bool(clash) and _apart(piece, clash)
+    if apart and not _clash(piece, hands[other]):
         hands[other].append(piece)
-        return
+        return "other side"
     rest = Piece({f: d for f, d in piece.detections.items() if f not in clash})
     if len(rest.detections) >= SHORTEST_TRACK or not clash:
         hands[side].append(rest)
+    if not clash:
+        return "own side"
+    return "no side" if apart and len(clash) >= SHORTEST_TRACK else "double"
 
 
 def _clash(piece: Piece, hand: list[Piece]) -> dict[int, Detection]:
@@ -114,13 +92,4 @@ def _clash(piece: Piece, hand: list[Piece]) -> dict[int, Detection]:
 
 def _apart(piece: Piece, clash: dict[int, Detection]) -> bool:
     """Whether a piece is a hand of its own and not the clashing one seen double: a hand's extent away, as a rule."""
-    return float(np.median([_distance(piece.detections[f], d) / _extent(d) for f, d in clash.items()])) > 2 * SAME_HAND
-
-
-def _distance(a: Detection, b: Detection) -> float:
-    return float(np.linalg.norm(a.points_px - b.points_px, axis=1).mean())
-
-
-def _extent(detection: Detection) -> float:
-    """Diagonal of the box around the joints, px."""
-    return float(np.linalg.norm(np.ptp(detection.points_px, axis=0)))
+    return float(np.median([distance_px(piece.detections[f], d) / extent_px(d) for f, d in clash.items()])) > 2 * SAME_HAND

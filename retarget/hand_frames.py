@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from firsthand.retarget.association import Piece, fillable
+from firsthand.retarget.pieces import Piece, fillable
 
 Floats = npt.NDArray[np.float64]
 

@@ -1,6 +1,7 @@
 """The hands stage: from ``recording.h5`` to ``hands.h5``."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +13,12 @@ from firsthand.capture.library import Episode
 from firsthand.capture.recording import Recording, Stream
 from firsthand.capture.skeleton import MIDDLE_MCP, WRIST, Side
 from firsthand.retarget.association import associate
-from firsthand.retarget.hand_coverage import coverage
 from firsthand.retarget.hand_depth import PATCH_M, patch_depths
 from firsthand.retarget.hand_frames import HandFrames, gather
 from firsthand.retarget.hand_place import place
 from firsthand.retarget.hand_track import Hands, read_hands
 from firsthand.retarget.head_pose import COLUMNS, poses_at
+from firsthand.retarget.quality import assess, told
 from firsthand.retarget.smooth import smoothed
 from firsthand.retarget.tracker import Detection, Tracker, open_tracker
 
@@ -54,11 +55,12 @@ def track_hands(recording: Recording, tracker: Tracker, made_from: Provenance, p
     detections, size = _detect(stream, t_ns, tracker, progress)
     camera, findings = optics(recording, stream.spec.name, *size)
     poses, pose_findings = _head_poses(recording, stream.spec.name, t_ns)
-    frames = {side: gather(pieces, len(t_ns)) for side, pieces in associate(detections, size[0]).items()}
+    identity = associate(detections, size[0])
+    frames = {side: gather(pieces, len(t_ns)) for side, pieces in identity.hands.items()}
     depths = _patch_depths(recording, stream, frames, camera)
     tracks = {side: smoothed(place(side, t_ns, found, camera, depths.get(side), poses), poses) for side, found in frames.items()}
-    return Hands(stream.spec.name, t_ns, "camera" if poses is None else "world", camera, tracks, poses,
-                 (*findings, *pose_findings, *coverage(tracks, t_ns)), made_from)
+    hands = Hands(stream.spec.name, t_ns, "camera" if poses is None else "world", camera, tracks, poses, provenance=made_from)
+    return replace(hands, findings=(*findings, *pose_findings, *identity.findings, *told(assess(hands), len(t_ns))))
 
 
 def optics(recording: Recording, camera: str, width_px: int, height_px: int) -> tuple[CameraCalibration, list[str]]:

@@ -28,6 +28,7 @@ NONE, MONO, SCALED, DEPTH = (METRIC.index(name) for name in ("none", "mono", "mo
 PERIOD = 1_000_000_000 // FPS
 HAND = scale_bones(np.random.default_rng(3).uniform(-0.04, 0.04, (1, 21, 3)), ADULT_BONES_M)[0]
 HAND -= HAND[0]
+HAND[:, :2] *= -1  # fingers up the picture, as of a wearer
 
 SCRIPT: list[list[Detection]] = []
 CALLS: list[int] = []
