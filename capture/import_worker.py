@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from firsthand.capture.errors import DamagedError, FirsthandError
-from firsthand.capture.importer import content_of, import_take, recognise
+from firsthand.capture.importer import import_take, recognise, refusal_of
 from firsthand.capture.intake import Asked, Found
 from firsthand.capture.library import SESSION
 from firsthand.capture.live.wire import Outbox, commands
@@ -45,11 +45,14 @@ class _Worker:
         self._library, self._asked, self._wearer, self._importer, self._retry = library, asked, wearer, importer, retry
         self._outbox = outbox
         self._recognise: Callable[[Path], tuple[str, Found] | None] = lru_cache(maxsize=4)(lambda path: recognise(path, asked, importer))
+        self._refusal: Callable[[Path, Found], str] = lru_cache(maxsize=4)(refusal_of)
 
     def look(self, source: Path) -> dict[str, Any]:
         """Which takes there are; of a folder that no importer reads, what is in it."""
         if not source.exists():
             raise FirsthandError(f"no such file: {source}")
+        if not source.is_dir() and not source.is_file():
+            raise FirsthandError(f"{source} is neither a file nor a folder")
         if source.is_dir() and self._importer:  # a folder of what that importer reads need not be one itself
             with suppress(FirsthandError):
                 return self._found(source)
@@ -70,7 +73,7 @@ class _Worker:
         if known is None or number >= len(known[1].takes):
             raise FirsthandError(f"{source} changed while it was imported; import it again")
         importer, found = known
-        content = content_of(source, found)
+        content = self._refusal(source, found)
         this = refused(source, importer, number, content)
         if not self._retry:
             for entry in read_quarantine(self._library):
@@ -90,13 +93,17 @@ class _Worker:
 
 
 def _inside(folder: Path) -> list[str]:
-    """What a folder holds that may be imported: nothing hidden, and no session of a library."""
+    """What a folder holds that may be imported: nothing hidden, no pipe or device, and no session of a library."""
     if (folder / SESSION).exists():
         return []
     try:
-        return sorted(str(path) for path in folder.iterdir() if not path.name.startswith("."))
+        return sorted(str(path) for path in folder.iterdir() if not path.name.startswith(".") and not _special(path))
     except OSError as error:
         raise FirsthandError(f"cannot read {folder}: {error.strerror or error}") from error
+
+
+def _special(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 if __name__ == "__main__":

@@ -56,15 +56,27 @@ def recognise(source: Path, asked: Asked, name: str | None = None) -> tuple[str,
 
 
 def content_of(source: Path, found: Found) -> str:
-    """What tells a source from every other: the SHA-256 of its one file, or of the names and hashes of several."""
+    """What tells a source from every other: the SHA-256 of its one file, or of the hashes of several and their places in its folder.
+
+    What the source itself is called, and where it is, does not matter.
+    """
     try:
-        files = [file for path in found.identity or (source,) for file in _files_of(path)]
-        if files == [source]:
+        files = [(path, file) for path in found.identity or (source,) for file in _files_of(path)]
+        if files == [(source, source)]:
             return _hash_of(source, *_state(source))
-        hashes = {str(file.relative_to(source.parent)): _hash_of(file, *_state(file)) for file in files}
+        hashes = [(file.relative_to(path).as_posix(), _hash_of(file, *_state(file))) for path, file in files]
     except OSError as error:
         raise FirsthandError(f"cannot read {source}: {reason(error)}") from error
-    return sha256_of(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+    return sha256_of(json.dumps(hashes).encode()).hexdigest()
+
+
+def refusal_of(source: Path, found: Found) -> str:
+    """What has to change before a bad source is tried again: its content, and of a folder also any file that is no part of that."""
+    content = content_of(source, found)
+    if not source.is_dir():
+        return content
+    states = [(file.relative_to(source).as_posix(), *_state(file)) for file in _files_of(source)]
+    return sha256_of(json.dumps([content, states]).encode()).hexdigest()
 
 
 def _files_of(path: Path) -> list[Path]:
@@ -98,6 +110,8 @@ def look(source: Path, asked: Asked, importer: str | None = None) -> Found:
     """What a source that a person named holds. Raises `FirsthandError` when that is nothing we read."""
     if not source.exists():
         raise FirsthandError(f"no such file: {source}")
+    if not source.is_dir() and not source.is_file():
+        raise FirsthandError(f"{source} is neither a file nor a folder")
     known = recognise(source, asked, importer)
     if known:
         return known[1]

@@ -47,7 +47,8 @@ def egodex(source: Path, asked: Asked) -> Found | None:
             known = "transforms" in file.keys()  # noqa: SIM118 - `in` on a file follows links
     except (OSError, RuntimeError, KeyError, ValueError):
         known = bool(re.fullmatch(r"\d+", source.stem))  # damaged, which is told when it is read
-    return Found((Take(source.stem, lambda intake: _write(source, film, intake)),), files=(film,)) if known else None
+    take = Take(source.stem, lambda intake: _write(source, film, intake))
+    return Found((take,), identity=(source, film), files=(film,)) if known else None
 
 
 def _write(source: Path, film: Path, intake: Intake) -> None:

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from firsthand.capture.errors import FirsthandError
@@ -102,6 +104,49 @@ def test_what_people_agreed_to_and_the_rung_are_said_by_who_imports(cards: Path)
         assert recording.source == "fleet"
     with pytest.raises(FirsthandError, match="no source called 'flet'; did you mean 'fleet'"):
         Asked(source="flet")  # type: ignore[arg-type]
+
+
+def test_a_pipe_in_a_folder_is_no_source_and_named_it_is_told(cards: Path) -> None:
+    """Opening one waits for whoever writes into it: it took ten minutes to be given up."""
+    (cards / "one.count").write_text("good")
+    os.mkfifo(cards / "film.mp4")
+    report = run(cards, silent_s=5)
+    assert len(report.imported) == 1 and not report.faults and not report.passed_over
+    (fault,) = run(cards, cards / "film.mp4", silent_s=5).faults
+    assert fault.reason.endswith("film.mp4 is neither a file nor a folder") and not fault.quarantined
+
+
+def dataset(root: Path) -> Path:
+    """A LeRobot dataset of v2.1 with two episodes of three rows, the second of which has a damaged file."""
+    one = {"dtype": "float32", "shape": [1], "names": None}
+    info = {"codebase_version": "v2.1", "robot_type": "so101", "total_episodes": 2, "chunks_size": 1000, "fps": 10,
+            "features": {"action": one, "timestamp": one, "frame_index": {**one, "dtype": "int64"}},
+            "data_path": "data/episode_{episode_index:06d}.parquet", "video_path": None}
+    (root / "meta").mkdir(parents=True)
+    (root / "data").mkdir()
+    (root / "meta" / "info.json").write_text(json.dumps(info))
+    (root / "meta" / "tasks.jsonl").write_text('{"task_index": 0, "task": "dig"}\n')
+    (root / "meta" / "episodes.jsonl").write_text("".join(f'{{"episode_index": {n}, "length": 3, "tasks": ["dig"]}}\n' for n in range(2)))
+    rows = {"action": np.arange(3, dtype=np.float32), "timestamp": np.arange(3, dtype=np.float32) / 10, "frame_index": np.arange(3)}
+    for n in range(2):
+        pq.write_table(pa.table({**rows, "episode_index": np.full(3, n)}), root / f"data/episode_{n:06d}.parquet")
+    return root
+
+
+def test_a_folder_is_tried_again_when_a_file_in_it_was_mended_and_known_under_another_name(cards: Path) -> None:
+    """What tells one dataset from another is its index; a damaged file beside that was never tried again."""
+    root = dataset(cards / "set")
+    bad = root / "data" / "episode_000001.parquet"
+    whole = bad.read_bytes()
+    bad.write_bytes(whole[:-20])
+    report = run(cards, root)
+    assert len(report.imported) == 1 and [fault.quarantined for fault in report.faults] == [True]
+    bad.write_bytes(whole)
+    report = run(cards, root)
+    assert [item.new for item in report.imported] == [False, True] and not report.faults
+    report = run(cards, root.rename(cards / "another name"))
+    assert [item.new for item in report.imported] == [False, False]
+    assert len({episode.path.parent for episode in find_episodes(cards.parent / "library")}) == 1
 
 
 @pytest.mark.parametrize(("word", "says"), [("bad", "it is bad"), ("crash", r"SIGABRT \(exit code -6\)"),
