@@ -60,6 +60,8 @@ class PalmDetection:
         boxes, logits = self._network(self._canvas)
         scores = 1 / (1 + np.exp(-np.clip(logits.reshape(-1).astype(np.float64), -100, 100)))
         likely = np.flatnonzero(scores >= threshold)
+        if len(likely) == 0:
+            return []
         raw = boxes.reshape(len(scores), -1)[likely].astype(np.float64)
         centres = raw[:, :2] / size + self._anchors[likely]
         halves = raw[:, 2:4] / size / 2
