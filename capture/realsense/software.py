@@ -1,6 +1,7 @@
 """A RealSense camera that is software: the SDK's own `software_device`, fed in real time, plugged in and out as it is told."""
 
 import heapq
+import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,8 @@ LATE_NS = 5_000_000_000
 PLUG_S = 5.0
 EXPOSURE_US, GAIN, TEMPERATURE_C = 8000, 16, 41
 """Metadata of every picture; the exposure grows by 1 us from one to the next, a hundred times."""
+_SOFTWARE_ONLY = json.dumps({"device-mask": 0x100})
+"""A context that does not look at the ports: a real camera that is plugged in is none of its business."""
 LINK_NS = 6_000_000
 """From taking a sample to its arrival."""
 
@@ -62,7 +65,7 @@ class Software:
         """The SDK's context that sees the camera while it is plugged in; it delivers until the ``with`` ends."""
         self._unit.scene.prepare()
         if self._context is None:
-            self._context = rs.context()
+            self._context = rs.context(_SOFTWARE_ONLY)
             self._context.set_devices_changed_callback(self._see)
             self._began_ns = time.monotonic_ns()
         stop, ready = threading.Event(), threading.Event()
