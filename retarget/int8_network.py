@@ -93,7 +93,7 @@ class _Model:
     def kind(self, op: Any) -> str:
         """What an operator is, as the format calls it."""
         code = self.model.operatorCodes[op.opcodeIndex]
-        return self._codes[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        return str(self._codes[max(code.builtinCode, code.deprecatedBuiltinCode)])
 
     def integer_twin(self, tensor: int, low: float, high: float) -> tuple[int, float]:
         """A new tensor that holds another's values of this range in 8 bits, and its scale."""

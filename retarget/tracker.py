@@ -1,9 +1,9 @@
 """What a hand tracker looks like to the hands stage, and where each one lives."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ from firsthand.capture.arrays import set_frozen
 from firsthand.capture.plugins import find
 
 Floats = npt.NDArray[np.float64]
+
+DEFAULT_TRACKER = "litert"
 
 TRACKERS: dict[str, str] = {
     "litert": "firsthand.retarget.tracker_litert:LitertTracker",
@@ -40,7 +42,7 @@ class Detection:
 
 
 class Tracker(Protocol):
-    """Finds hands in the pictures of one video, opened with ``with``.
+    """Finds hands in the pictures of one video, opened with ``with``; entered again, it knows nothing of what it saw before.
 
     Heavy libraries are imported in ``__enter__``; a missing one raises `FirsthandError` naming the extra to install.
     """
@@ -55,6 +57,14 @@ class Tracker(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
+@runtime_checkable
+class WholeTracker(Tracker, Protocol):
+    """One that does better when it may look ahead."""
+
+    def detect_all(self, frames: Iterable[tuple[int, npt.NDArray[np.uint8]]]) -> list[list[Detection]]:
+        """The hands in each of a video's pictures, given with their times in order, each once and none kept for long."""
 
 
 def open_tracker(name: str) -> Tracker:

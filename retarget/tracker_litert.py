@@ -7,6 +7,7 @@ pictures, runs when a hand was lost and then every `PALM_EVERY_NS` while one is 
 import zipfile
 from collections import deque
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -60,7 +61,15 @@ class LitertTracker:
                 "same_region": SAME_REGION, "same_hand": SAME_HAND, "look_back_ns": LOOK_BACK_NS, "look_back_bytes": LOOK_BACK_BYTES}
 
     def __enter__(self) -> Self:
-        model = hand_model(self._progress)
+        if self._landmarks is None:
+            self._load(hand_model(self._progress))
+        self._hands, self._palms_ns = [], None
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        pass  # there is nothing to close; the networks stay for the next video
+
+    def _load(self, model: Path) -> None:
         try:
             with zipfile.ZipFile(model) as parts:
                 palms, landmarks = (parts.read(name) for name in PARTS)
@@ -71,11 +80,6 @@ class LitertTracker:
             raise FirsthandError(f"the litert hand tracker cannot be imported ({error}); pip install 'firsthand[hands]'") from error
         except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
             raise FirsthandError(f"{model} is not a hand model that LiteRT can load: {error}") from error
-        self._hands, self._palms_ns = [], None
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._palms = self._landmarks = None
 
     def _precision(self, model: str) -> Precision:
         return self._wanted if model == MODEL_SHA256 else "float32"

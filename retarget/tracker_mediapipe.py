@@ -37,6 +37,7 @@ class MediapipeTracker:
         return {"tracker": "mediapipe", "model_sha256": model_identity(), "hands": HANDS, "threshold": THRESHOLD}
 
     def __enter__(self) -> Self:
+        self._last_ms = None
         os.environ.setdefault("GLOG_minloglevel", "2")
         try:
             import mediapipe
