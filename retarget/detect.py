@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from firsthand.capture.calibration import CameraCalibration
 from firsthand.capture.recording import Stream
-from firsthand.retarget.flat_views import FlatView, flat_views
 from firsthand.retarget.tracker import Detection, Tracker, WholeTracker
 
 UNIT_FRAMES = 300
@@ -33,35 +31,30 @@ def units(frames: int) -> int:
     return -(-frames // UNIT_FRAMES)
 
 
-def detect_units(stream: Stream, tracker: Tracker, camera: CameraCalibration, wanted: range,
-                 tick: Callable[[int], None] | None = None) -> Found:
-    """The hands in the frames of successive units; of a curved picture (`camera` tells) those in all its flat views.
+def detect_units(stream: Stream, tracker: Tracker, wanted: range, tick: Callable[[int], None] | None = None) -> Found:
+    """The hands in the frames of successive units. `tick` gets how many of these frames are done.
 
-    `tick` gets how many of these frames are done. Raises `DamagedError` when the video does not decode.
+    Raises `DamagedError` when the video does not decode.
     """
-    t_ns, done = stream.t_ns, 0
-    views: list[FlatView | None] = [*flat_views(camera)] or [None]
+    t_ns = stream.t_ns
     first, last = wanted.start * UNIT_FRAMES, min(wanted.stop * UNIT_FRAMES, len(t_ns))
-    found: Found = [[] for _ in range(first, last)]
+    decoded = _Decoded(stream, max(first - LEAD_FRAMES, 0), last)
 
-    def frames(decoded: _Decoded, begin: int, end: int, view: FlatView | None) -> Iterator[tuple[int, Picture]]:
-        nonlocal done
+    def frames(begin: int, end: int) -> Iterator[tuple[int, Picture]]:
         for i, image in decoded.until(end):
-            yield int(t_ns[i]), image if view is None else view.flatten(image)
-            if i >= begin:
-                done += 1
-                if tick:
-                    tick(done // len(views))
+            yield int(t_ns[i]), image
+            if tick and i >= begin:
+                tick(i + 1 - first)
 
-    for view in views:
-        decoded = _Decoded(stream, max(first - LEAD_FRAMES, 0), last)
-        for begin in range(first, last, UNIT_FRAMES):
-            end = min(begin + UNIT_FRAMES, last)
-            with tracker:
-                given = frames(decoded, begin, end, view)
-                hands = tracker.detect_all(given) if isinstance(tracker, WholeTracker) else [tracker.detect(*frame) for frame in given]
-            for i, seen in zip(range(begin, end), hands[begin - end :], strict=True):  # without the lead
-                found[i - first] += seen if view is None else filter(None, map(view.in_picture, seen))
+    found: Found = []
+    for begin in range(first, last, UNIT_FRAMES):
+        end = min(begin + UNIT_FRAMES, last)
+        with tracker:
+            if isinstance(tracker, WholeTracker):
+                hands = tracker.detect_all(frames(begin, end))
+            else:
+                hands = [tracker.detect(t, image) for t, image in frames(begin, end)]
+        found += hands[begin - end :]  # without the lead
     return found
 
 

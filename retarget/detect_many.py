@@ -14,6 +14,7 @@ from firsthand.capture.live.child import Child, Events
 from firsthand.capture.live.wire import calibration_to_json
 from firsthand.capture.recording import Stream
 from firsthand.retarget.detect import UNIT_FRAMES, Found, detect_units, read_found, units
+from firsthand.retarget.flat_tracker import flattened
 from firsthand.retarget.tracker import TRACKERS, open_tracker
 
 WORKER = "firsthand.retarget.detect_worker"
@@ -39,7 +40,7 @@ def detect(stream: Stream, tracker: str, camera: CameraCalibration, *, workers: 
 
     count = min(workers or min(os.cpu_count() or 1, MOST_WORKERS), units(frames))
     if count <= 1:
-        return detect_units(stream, open_tracker(tracker), camera, range(units(frames)), tick)
+        return detect_units(stream, flattened(open_tracker(tracker), camera), range(units(frames)), tick)
     with open_tracker(tracker):  # what is missing is said here, and a model is built once
         pass
     step = max(1, units(frames) // (SPANS * count))

@@ -14,6 +14,7 @@ from firsthand.capture.errors import DamagedError, FirsthandError
 from firsthand.capture.live.wire import Outbox, calibration_from_json, commands
 from firsthand.capture.recording import Recording
 from firsthand.retarget.detect import detect_units, write_found
+from firsthand.retarget.flat_tracker import flattened
 from firsthand.retarget.tracker import open_tracker
 
 
@@ -26,11 +27,11 @@ def main() -> None:
 
         cv2.setNumThreads(1)  # the cores are the other processes'
         with Recording(Path(config["recording"])) as recording:
-            stream, tracker = recording[config["stream"]], open_tracker(config["tracker"])
             (camera,) = calibration_from_json(config["optics"]).cameras.values()
+            stream, tracker = recording[config["stream"]], flattened(open_tracker(config["tracker"]), camera)
             for order in orders:
                 wanted = range(order["first"], order["last"])
-                found = detect_units(stream, tracker, camera, wanted, lambda done: outbox.say("status", done=done))
+                found = detect_units(stream, tracker, wanted, lambda done: outbox.say("status", done=done))
                 write_found(Path(order["into"]), found)
                 outbox.say("done", frames=len(found))
     except FirsthandError as error:
