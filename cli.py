@@ -404,7 +404,7 @@ def devices(as_json: AsJson = False) -> None:
     out.print(table)
     table = Table("connected", "", "at", "", box=SIMPLE_HEAD)
     for found in connected:
-        table.add_row(*(_plain(text) for text in (found.kind, found.name, found.at, found.note)))
+        table.add_row(*(_plain(text) for text in (found.kind, found.name, found.at, "\n".join((found.note, *found.modes)).strip())))
     out.print(table if connected else "no camera or serial port is connected, as far as this system tells", highlight=False)
 
 

@@ -17,6 +17,8 @@ EMULATORS: dict[str, str] = {
     "lucidgloves": "firsthand.capture.emulators.lucidgloves:messages",
     "manus": "firsthand.capture.emulators.manus:messages",
     "manus-bridge": "firsthand.capture.emulators.manus:bridged",
+    "mjpeg-camera": "firsthand.capture.emulators.mjpeg_camera:messages",
+    "mjpeg-camera-plain": "firsthand.capture.emulators.mjpeg_camera:plain",
     "quest": "firsthand.capture.emulators.quest:messages",
     "quest-unstamped": "firsthand.capture.emulators.quest:unstamped",
     "rokoko": "firsthand.capture.emulators.rokoko:studio",

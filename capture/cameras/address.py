@@ -3,7 +3,7 @@
 import os
 import re
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from firsthand.capture.errors import FirsthandError
 
@@ -28,22 +28,19 @@ class Address(NamedTuple):
 
     @property
     def _login(self) -> str:
-        from urllib.parse import quote
-
         return f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
 
 
 def read_address(url: str) -> Address:
-    """Take an address apart; ``$NAME`` in it stands for an environment variable, so that no password need be in a rig file.
+    """Take an address apart; ``$NAME`` as user or password stands for an environment variable: a rig file goes into every session.
 
     Raises `FirsthandError` for one that no camera can have.
     """
-    whole = os.path.expandvars(url)
-    if "$" in whole:
-        raise FirsthandError(f"url names ${whole.partition('$')[2].split(':')[0].split('@')[0].split('/')[0]}, which is not set in the "
-                             "environment; set it, or write %24 for a dollar sign")
+    missing = [name for name in re.findall(r"\$(\w+)", url) if name not in os.environ]
+    if missing:
+        raise FirsthandError(f"url names ${missing[0]}, which is not set in the environment; set it, or write %24 for a dollar sign")
     try:
-        parts = urlsplit(whole)
+        parts = urlsplit(url)
         port = parts.port or PORTS.get(parts.scheme)
     except ValueError:
         parts, port = urlsplit(""), None
@@ -51,6 +48,7 @@ def read_address(url: str) -> Address:
         shown = re.sub("//.*@", "//", url)
         raise FirsthandError(f"url is {shown!r}; write http://, https://, rtsp:// or tcp:// with the camera's address, such as "
                              "'http://192.168.1.31:8080/video'; tcp needs a port")
-    place = parts.netloc.rpartition("@")[2]
-    return Address(urlunsplit((parts.scheme, place, parts.path, parts.query, "")), parts.scheme, parts.hostname, port,
-                   unquote(parts.username or ""), unquote(parts.password or ""))
+    place, user, password = parts.netloc.rpartition("@")[2], parts.username or "", parts.password or ""
+    # What a variable holds is taken as it is; what is written here may be quoted.
+    login = (os.path.expandvars(text) if "$" in text else unquote(text) for text in (user, password))
+    return Address(urlunsplit((parts.scheme, place, parts.path, parts.query, "")), parts.scheme, parts.hostname, port, *login)

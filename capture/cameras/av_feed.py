@@ -10,7 +10,7 @@ from firsthand.capture.cameras.feed import Facts, Incoming
 from firsthand.capture.errors import FirsthandError
 
 OPEN_S = 5.0
-ENCODINGS = {"mjpeg": "jpeg", "h264": "h264", "hevc": "hevc", "rawvideo": "raw"}
+ENCODINGS = {"mjpeg": "jpeg", "h264": "h264", "hevc": "hevc", "rawvideo": "raw", "wrapped_avframe": "raw"}
 """FFmpeg's codec -> ours."""
 BACKWARDS = "it sends pictures out of order (B frames); turn them off in the camera's settings, or take its MJPEG"
 
@@ -55,21 +55,24 @@ class AvFeed:
             raise FirsthandError(f"{self.where} sends {codec.name}; set the camera to H.264, H.265 or MJPEG")
         encoding = ENCODINGS[codec.name]
         rate_hz = self._rate_hz or (float(stream.average_rate) if stream.average_rate else None)
+        told = bytes(codec.extradata or b"")
         self.facts = Facts(encoding, (codec.width, codec.height) if codec.width else None, rate_hz, extra=dict(self._extra),
-                           parameter_sets=bytes(codec.extradata or b"") if encoding in ("h264", "hevc") else b"")
+                           parameter_sets=told if told.startswith((b"\0\0\1", b"\0\0\0\1")) else b"")
         self._background = Background(self.where, lambda: self._pictures(stream))
         return self
 
     def _pictures(self, stream: Any) -> Iterator[Incoming]:
         from av.error import FFmpegError
 
-        last = None
+        first, last = True, None
         try:
             for packet in self._container.demux(stream):
                 host_ns = time.monotonic_ns()
                 if packet.size == 0:  # the end
                     return
-                stamp = None if packet.pts is None else round(packet.pts * packet.time_base * 1_000_000_000)
+                # Of RTSP it counts from the first picture, and leaves that one's stamp out, which is 0 then.
+                pts = 0 if packet.pts is None and first and self._source.startswith("rtsp:") else packet.pts
+                first, stamp = False, None if pts is None else round(pts * packet.time_base * 1_000_000_000)
                 if stamp is not None and last is not None and 0 < last - stamp < 1_000_000_000:
                     raise FirsthandError(f"{self.where}: {BACKWARDS}")
                 last = stamp

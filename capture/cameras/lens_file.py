@@ -68,8 +68,8 @@ def _opencv(text: str, path: Path) -> dict[str, Any]:
         storage = cv2.FileStorage(whole, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
         root = storage.root()
         return {name: _value(root.getNode(name)) for name in root.keys()}  # noqa: SIM118 - a node of OpenCV's, not a dict
-    except cv2.error as error:
-        raise FirsthandError(f"{path} is neither TOML, JSON nor what OpenCV or ROS writes ({str(error).splitlines()[0][-120:]})") from error
+    except (cv2.error, SystemError) as error:  # SystemError is how its binding tells of some
+        raise FirsthandError(f"{path} is no calibration file: it is neither TOML, JSON nor what OpenCV or ROS writes") from error
 
 
 def _value(node: Any) -> Any:

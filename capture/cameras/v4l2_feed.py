@@ -63,11 +63,11 @@ class V4l2Feed:
             values = set_controls(node, self._controls)
             raw = mode.fourcc in RAW
             self._convert = to_bgr(mode.fourcc, pix.width, pix.height, pix.bytesperline) if raw else None
-            node.start(RAW_BUFFERS if raw else BUFFERS)
+            monotonic = node.start(RAW_BUFFERS if raw else BUFFERS)
             extra = {"device": told.card.decode("utf-8", "replace"), "bus": told.bus_info.decode("utf-8", "replace"),
                      "driver": told.driver.decode("utf-8", "replace"), "path": self.where, "format": mode.fourcc, "controls": values}
             encoding = "raw" if raw else VIDEO.get(mode.fourcc, "jpeg")
-            self.facts = Facts(encoding, (pix.width, pix.height), rate_hz, monotonic=True, extra=extra)
+            self.facts = Facts(encoding, (pix.width, pix.height), rate_hz, monotonic=monotonic, extra=extra)
             self._stack = stack.pop_all()
         return self
 

@@ -185,8 +185,9 @@ class VideoNode:
                 return interval.denominator / interval.numerator if interval.numerator else None
         return None
 
-    def start(self, buffers: int) -> None:
-        """Lay out buffers, hand them to the kernel and have pictures come."""
+    def start(self, buffers: int) -> bool:
+        """Lay out buffers, hand them to the kernel and have pictures come; whether their stamps are of the host's monotonic clock."""
+        flags = 0
         asked = self._ask(v4l2.REQBUFS, v4l2.RequestBuffers(count=buffers, type=v4l2.CAPTURE, memory=v4l2.MMAP))
         for index in range(asked.count):
             told = self._ask(v4l2.QUERYBUF, v4l2.Buffer(index=index, type=v4l2.CAPTURE, memory=v4l2.MMAP))
@@ -194,8 +195,10 @@ class VideoNode:
                 self._maps.append(mmap.mmap(self._fd, told.length, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE, offset=told.m.offset))
             except (OSError, ValueError) as error:
                 raise FirsthandError(f"{self.path}: its buffers cannot be mapped ({error}); use another camera") from error
+            flags = told.flags
             self._ask(v4l2.QBUF, told)
         self._ask(v4l2.STREAMON, ctypes.c_int32(v4l2.CAPTURE))
+        return flags & v4l2.BUF_TIMESTAMP_MASK == v4l2.BUF_MONOTONIC
 
     def take(self, timeout_s: float) -> list[Filled]:
         """The pictures that the kernel has, oldest first; their buffers go back to it at once."""

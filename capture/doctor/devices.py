@@ -46,6 +46,8 @@ class Hardware:
     name: str
     note: str = ""
     """How it is connected, or why it cannot be opened."""
+    modes: tuple[str, ...] = ()
+    """Of a camera: what it can send."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -91,8 +93,36 @@ def query_realsense(_: None, _progress: Progress) -> list[dict[str, str]]:
 
 
 def _cameras(sys: Path, dev: Path) -> list[Hardware]:
-    nodes = [node for node in entries(sys / "video4linux") if text(node / "index") in ("", "0")]  # others of a camera carry metadata
-    return [Hardware("camera", str(dev / node.name), text(node / "name") or node.name, _closed(dev / node.name, "video")) for node in nodes]
+    if not entries(sys / "video4linux"):
+        return []
+    try:
+        found = apart(f"{__name__}:query_cameras", [str(sys / "video4linux"), str(dev)], stall_s=STALL_S)
+    except FirsthandError as error:
+        return [Hardware("camera", "", "camera", f"the kernel's driver failed: {error}")]
+    shown = []
+    for one in found:
+        closed = _closed(Path(one["path"]), "video")
+        note = closed or one["fault"] or ", ".join(text for text in (one["path"], one["bus"]) if text not in ("", one["at"]))
+        shown.append(Hardware("camera", one["path"] if closed else one["at"], one["name"], note, tuple(one["modes"])))
+    return shown
+
+
+def query_cameras(folders: list[str], _progress: Progress) -> list[dict[str, Any]]:
+    """The cameras that the kernel has, and their modes, asked in the process that calls this: there are drivers that hang."""
+    from firsthand.capture.cameras.find_camera import cameras
+    from firsthand.capture.cameras.modes import told
+    from firsthand.capture.cameras.video_node import VideoNode
+
+    found = []
+    for one in cameras(*map(Path, folders)):
+        modes, fault = [], ""
+        try:
+            with VideoNode(one.path) as node:
+                modes = told(node.modes())
+        except FirsthandError as error:
+            fault = str(error)
+        found.append({**asdict(one), "at": one.stable, "modes": modes, "fault": fault})
+    return found
 
 
 def _serial(sys: Path, dev: Path) -> list[Hardware]:

@@ -17,9 +17,10 @@ from firsthand.capture.errors import FirsthandError
 
 NEEDS = {"cv2": "camera", "av": "camera"}
 Value = int | float | bool | str
+USUAL_FPS = 30.0
 
 
-def open_uvc(*, stream: str = "head", camera: str = "", url: str = "", size_px: Sequence[int] | None = None, fps: float = 30.0,
+def open_uvc(*, stream: str = "head", camera: str = "", url: str = "", size_px: Sequence[int] | None = None, fps: float | None = None,
              format: str = "auto", controls: Mapping[str, Value] | None = None, calibration: str = "", hfov_deg: float | None = None,
              rotation_deg: int = 0, timeout_s: float = 2.0) -> list[Driver]:
     """One camera as the stream `stream`: the USB camera `camera`, or what streams at `url`.
@@ -28,8 +29,8 @@ def open_uvc(*, stream: str = "head", camera: str = "", url: str = "", size_px: 
     """
     if camera and url:
         raise FirsthandError("camera and url are both given; name one: a camera of this machine, or an address in the network")
-    if fps <= 0 or timeout_s <= 0:
-        raise FirsthandError(f"fps is {fps:g} and timeout_s {timeout_s:g}; both are above 0")
+    if (fps is not None and fps <= 0) or timeout_s <= 0:
+        raise FirsthandError(f"fps is {fps} and timeout_s {timeout_s:g}; both are above 0")
     if format not in FORMATS and format not in (*JPEG, *RAW):
         raise FirsthandError(f"format is {format!r}; it is one of {', '.join(FORMATS)}, or a pixel format such as {', '.join(RAW)}")
     if size_px is not None and (len(size_px) != 2 or min(size_px) < 1):
@@ -52,20 +53,24 @@ def open_uvc(*, stream: str = "head", camera: str = "", url: str = "", size_px: 
 
     size = None if size_px is None else (int(size_px[0]), int(size_px[1]))
     extra = {"rotation_deg": rotation_deg} if rotation_deg else {}
-    feed = _network(url, size, format, controls, timeout_s) if url else _attached(camera, size, fps, format, controls or {}, timeout_s)
+    if url:
+        feed = _network(url, size, fps, format, controls, timeout_s)
+    else:
+        feed = _attached(camera, size, fps or USUAL_FPS, format, controls or {}, timeout_s)
     return [CameraDriver(stream, feed, timeout_s=timeout_s, lens=lens, extra=extra)]
 
 
-def _network(url: str, size: tuple[int, int] | None, format: str, controls: Mapping[str, Value] | None, timeout_s: float) -> Feed:
-    """A camera in the network sends what it was told to there."""
+def _network(url: str, size: tuple[int, int] | None, fps: float | None, format: str, controls: Mapping[str, Value] | None,
+             timeout_s: float) -> Feed:
+    """A camera in the network sends what it was told to there; `fps` is only what to expect of it."""
     if size or format != "auto" or controls:
         raise FirsthandError("size_px, format and controls are for cameras of this machine; set a network camera in its own app or page")
     address = read_address(url)
     if address.scheme != "rtsp":
-        return MjpegFeed(address, rate_hz=None, timeout_s=timeout_s)
+        return MjpegFeed(address, rate_hz=fps, timeout_s=timeout_s)
     # Sound beside the video would have FFmpeg shift its times when the camera first tells its wall clock.
     options = {"rtsp_transport": "tcp", "allowed_media_types": "video", "analyzeduration": "500000"}
-    return AvFeed(address.with_login, address.url, options=options, timeout_s=timeout_s, extra={"url": address.url})
+    return AvFeed(address.with_login, address.url, options=options, rate_hz=fps, timeout_s=timeout_s, extra={"url": address.url})
 
 
 def _attached(camera: str, size: tuple[int, int] | None, fps: float, format: str, controls: Mapping[str, Value], timeout_s: float) -> Feed:

@@ -15,6 +15,7 @@ from firsthand.capture.transport import address
 BAUD = 115_200
 OUTLETS: dict[str, str] = {
     "grpc": "firsthand.capture.emulators.outlet_grpc:Served",
+    "http-serve": "firsthand.capture.emulators.outlet_http:HttpParts",
     "lsl": "firsthand.capture.emulators.outlet_lsl:GloveOutlet",
     "tcp": "firsthand.capture.emulators.outlet_tcp:TcpLines",
     "tcp-serve": "firsthand.capture.emulators.outlet_tcp:TcpServer",

@@ -25,7 +25,7 @@ def test_an_example_rig_opens_as_it_is(path: Path) -> None:
     assert encoded == {spec.name for spec in streams if spec.encoding == "raw"}
 
 
-@pytest.mark.parametrize("name", ["pattern", "json", "synthetic", "realsense"])
+@pytest.mark.parametrize("name", ["pattern", "json", "synthetic", "realsense", "uvc"])
 def test_the_page_of_a_driver_names_every_option(name: str) -> None:
     page = (ROOT / "docs" / "devices" / f"{name}.md").read_text()
     options = list(inspect.signature(find("drivers", DRIVERS, name)).parameters)

@@ -286,7 +286,7 @@ static int answer(unsigned long request, void *argument)
             return no(EINVAL);
         b->length = ROOM;
         b->m.offset = b->index * ROOM;
-        b->flags = V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC;
+        b->flags = said("clockless") ? V4L2_BUF_FLAG_TIMESTAMP_UNKNOWN : V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC;
         return 0;
     }
     case VIDIOC_QBUF: {

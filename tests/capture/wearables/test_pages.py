@@ -42,7 +42,7 @@ def test_what_a_driver_needs_is_in_the_extra_that_it_names(name: str) -> None:
         assert any(line.startswith(PACKAGES[module]) for line in extras[extra]), f"{module} is not in {extra}"
 
 
-@pytest.mark.parametrize("name", [name for name in EMULATORS if name not in ("glove", "imu", "lsl")])
+@pytest.mark.parametrize("name", [name for name in EMULATORS if name not in ("glove", "imu", "lsl") and "camera" not in name])
 def test_the_same_seed_sends_the_same_and_another_another(name: str, bench: type) -> None:
     one, again, other = (bench.sent(name, Emulation(seed=seed), 0.1) for seed in (1, 1, 2))  # type: ignore[attr-defined]
     assert one == again != other and len(one) > 5
