@@ -125,7 +125,7 @@ def _hand(hands: Hands, truth: Truth, frame: npt.NDArray[np.int64], side: Side) 
 def wrist_without_depth(hands: Hands, side: Side) -> Floats:
     """The wrist as one camera alone would place it, from the tracker's raw joints, in the frame of `hands`, shape (N, 3)."""
     track = hands.tracks[side]
-    wrist = place_by_size(track.local_m, rays(track.points_px, hands.intrinsics))[:, WRIST]
+    wrist = place_by_size(track.local_m, rays(track.points_px, hands.intrinsics), side)[:, WRIST]
     if hands.T_world_cam is None:
         return wrist
     return np.asarray(np.einsum("nij,nj->ni", hands.T_world_cam[:, :3, :3], wrist) + hands.T_world_cam[:, :3, 3], np.float64)

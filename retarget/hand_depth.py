@@ -1,11 +1,14 @@
-"""What a depth image aligned with the camera says of a hand's joints, checked against the hand itself."""
+"""What a depth image aligned with the camera, or a second camera, says of a hand's joints, checked against the hand itself."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from firsthand.capture.arrays import set_frozen
 from firsthand.capture.skeleton import KNUCKLES, WRIST
+from firsthand.retarget.hand_track import METRIC
 
 Floats = npt.NDArray[np.float64]
 
@@ -23,8 +26,37 @@ BEHIND_M, FRONT_M = 0.025, 0.020
 FEWEST_ANCHORS = 3
 FARTHEST_FACTOR = 2.0
 """A depth beyond twice, or within half of, the distance that the hand's size suggests is not of the hand."""
-MEASURED_SHARE = 0.86
-"""How far a joint's depth moves from the fitted hand to what the sensor measured: 1 / (1 + (4 mm / 10 mm)^2)."""
+SENSOR_SIGMA_M = 0.004
+"""Of a joint's depth as a sensor gives it, the thickness of the flesh included."""
+FITTED_SIGMA_M = 0.010
+"""Of a joint's depth as the fitted hand has it."""
+SURE_WITHIN = 2.0
+"""A depth may be off by so many of its own standard deviations more than a sensor's."""
+
+
+@dataclass(frozen=True, eq=False)
+class JointDepths:
+    """How far joints are along the optical axis, as something other than the hand's size says."""
+
+    z_m: Floats
+    """Shape (N, 21); NaN where not known."""
+    sigma_m: Floats
+    """One standard deviation of each, shape (N, 21)."""
+    metric: int
+    """Code of `METRIC`."""
+
+    def __post_init__(self) -> None:
+        set_frozen(self, "z_m", np.float64, (None, 21))
+        set_frozen(self, "sigma_m", np.float64, (len(self.z_m), 21))
+
+    def at(self, rows: npt.NDArray[np.integer[Any]]) -> "JointDepths":
+        """Those of some frames."""
+        return JointDepths(self.z_m[rows], self.sigma_m[rows], self.metric)
+
+
+def sensor_depths(patches_m: Floats) -> JointDepths:
+    """Depths of the joints themselves from those of the skin, (N, 21), that `patch_depths` found."""
+    return JointDepths(patches_m + SKIN_TO_JOINT_M, np.full(patches_m.shape, SENSOR_SIGMA_M), METRIC.index("depth"))
 
 
 def patch_depths(depth_m: npt.NDArray[np.floating[Any]], points_px: Floats, radius_px: float) -> Floats:
@@ -43,25 +75,24 @@ def patch_depths(depth_m: npt.NDArray[np.floating[Any]], points_px: Floats, radi
     return out
 
 
-def joint_depths(patches_m: Floats, by_size_z_m: Floats) -> Floats:
-    """Depths of the joints themselves, shape (N, 21), from those of the skin (N, 21); NaN where they cannot be the hand's.
-
-    `by_size_z_m` (N,): the distance that the hand's size suggests.
-    """
+def plausible(depths: JointDepths, by_size_z_m: Floats) -> JointDepths:
+    """Without what cannot be the hand's. `by_size_z_m` (N,): the distance that the hand's size suggests."""
     far = by_size_z_m[:, None]
-    return np.where((patches_m < far * FARTHEST_FACTOR) & (patches_m > far / FARTHEST_FACTOR), patches_m + SKIN_TO_JOINT_M, np.nan)
+    z = depths.z_m
+    return JointDepths(np.where((z < far * FARTHEST_FACTOR) & (z > far / FARTHEST_FACTOR), z, np.nan), depths.sigma_m, depths.metric)
 
 
-def agreeing(depths_m: Floats, points_m: Floats) -> npt.NDArray[np.bool_]:
+def agreeing(depths: JointDepths, points_m: Floats) -> npt.NDArray[np.bool_]:
     """Which joint depths (N, 21) lie on the fitted hand (N, 21, 3); none of a frame with fewer than `FEWEST_ANCHORS` good anchors."""
-    off = depths_m - points_m[..., 2]
-    good = (off < BEHIND_M) & (off > -FRONT_M)  # NaN is not good
+    off = depths.z_m - points_m[..., 2]
+    more = SURE_WITHIN * np.maximum(depths.sigma_m - SENSOR_SIGMA_M, 0)
+    good = (off < BEHIND_M + more) & (off > -FRONT_M - more)  # NaN is not good
     anchors = list(ANCHORS)
-    good[:, anchors] = np.abs(off[:, anchors]) <= ANCHOR_GATE_M
+    good[:, anchors] = np.abs(off[:, anchors]) <= ANCHOR_GATE_M + more[:, anchors]
     return np.asarray(good & (good[:, anchors].sum(1) >= FEWEST_ANCHORS)[:, None])
 
 
-def settle(points_m: Floats, depths_m: Floats, good: npt.NDArray[np.bool_]) -> Floats:
-    """Depths of a fitted hand's joints, shape (N, 21), moved to the `good` ones that were measured."""
-    z = points_m[..., 2]
-    return np.where(good, z + MEASURED_SHARE * (np.where(good, depths_m, 0) - z), z)
+def settle(points_m: Floats, depths: JointDepths, good: npt.NDArray[np.bool_]) -> Floats:
+    """Depths of a fitted hand's joints, shape (N, 21), moved to the `good` ones that were measured, as far as these are the surer."""
+    z, share = points_m[..., 2], 1 / (1 + (depths.sigma_m / FITTED_SIGMA_M) ** 2)
+    return np.where(good, z + share * (np.where(good, depths.z_m, 0) - z), z)

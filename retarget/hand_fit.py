@@ -27,8 +27,9 @@ WRIST_WEIGHT = 0.5
 TILT_SIGMA_RAD = np.radians(30)
 """Of the tracker's idea of how the hand is turned."""
 DEPTH_SIGMA_M = 0.005
-OUTLIER_M = 0.030
-"""A depth this far from the hand counts for half (Cauchy's weight)."""
+"""Of a joint's depth from a sensor, against a hand that does not bend."""
+OUTLIER_M, OUTLIER_SIGMAS = 0.030, 2.0
+"""A depth this far from the hand, and so many of its standard deviations more than a sensor's, counts for half (Cauchy's weight)."""
 NEAREST_M = 0.1
 """No hand is nearer to a camera that can see it."""
 ROUNDS = 10
@@ -36,10 +37,11 @@ PALMS_IN_A_BOX = 2.2
 """Diagonal of the box around an open hand, in palm lengths."""
 
 
-def fit_hand(shape_m: Floats, xy: Floats, depths_m: Floats | None = None) -> Floats:
+def fit_hand(shape_m: Floats, xy: Floats, depths_m: Floats | None = None, depth_sigma_m: Floats | float = DEPTH_SIGMA_M) -> Floats:
     """The joints of a hand in the camera, shape (N, 21, 3), metres: `shape_m` (N, 21, 3), turned and moved but not bent.
 
-    `xy` (N, 21, 2) are the joints' rays. `depths_m` (N, 21) are depths of joints along the optical axis, NaN where not known.
+    `xy` (N, 21, 2) are the joints' rays. `depths_m` (N, 21) are depths of joints along the optical axis, NaN where not known, with one
+    standard deviation of each.
     Gauss-Newton on rotation and translation, from the shape as it is turned; nothing may be NaN but depths.
     """
     X = shape_m - shape_m.mean(1, keepdims=True)
@@ -47,7 +49,7 @@ def fit_hand(shape_m: Floats, xy: Floats, depths_m: Floats | None = None) -> Flo
     known = np.zeros((n, 21), np.bool_) if depths_m is None else np.isfinite(depths_m)
     depths = np.zeros((n, 21)) if depths_m is None else np.where(known, depths_m, 0.0)
     turn, t = np.zeros((n, 3)), solve_translation(X, xy)
-    measured = known.any(1)
+    measured, outlier_m = known.any(1), OUTLIER_M + OUTLIER_SIGMAS * (depth_sigma_m - DEPTH_SIGMA_M)
     z = row_median(np.where(known, depths - X[..., 2], np.nan))[measured, None]
     t[measured] = np.concatenate([xy[measured].mean(1) * z, z], 1)
 
@@ -63,7 +65,7 @@ def fit_hand(shape_m: Floats, xy: Floats, depths_m: Floats | None = None) -> Flo
         x, y, z = np.moveaxis(Y + t[:, None], -1, 0)
         u, v, w = x / z, y / z, 1 / z
         off = depths - z
-        trust = np.where(known, 1 / np.sqrt(1 + (off / OUTLIER_M) ** 2), 0) / DEPTH_SIGMA_M
+        trust = np.where(known, 1 / np.sqrt(1 + (off / outlier_m) ** 2), 0) / depth_sigma_m
         # Rows: picture x, picture y, depth. Columns: a small turn about the three axes, a small move along them.
         J = np.concatenate([
             np.stack([-u * b * w, (c + u * a) * w, -b * w, w, zero, -u * w], -1) * per_joint[..., None],

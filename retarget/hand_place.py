@@ -1,4 +1,4 @@
-"""One hand on the video's frames placed in metres: by sensor depth where it holds, else by the size of an adult's hand."""
+"""One hand on the video's frames placed in metres: by sensor depth where it holds, else by the size of the hand."""
 
 from dataclasses import dataclass, fields
 
@@ -8,21 +8,28 @@ import numpy.typing as npt
 from firsthand.capture.calibration import CameraCalibration
 from firsthand.capture.skeleton import WRIST, Side
 from firsthand.retarget.association import LONGEST_GAP
-from firsthand.retarget.hand_depth import agreeing, joint_depths, settle
-from firsthand.retarget.hand_fit import ADULT_BONES_M, fit_hand
+from firsthand.retarget.distance import SHARE_SIGMA, misfit, steady
+from firsthand.retarget.hand_depth import SENSOR_SIGMA_M, JointDepths, agreeing, plausible, settle
+from firsthand.retarget.hand_fit import DEPTH_SIGMA_M, fit_hand
 from firsthand.retarget.hand_frames import HandFrames, bridged, interpolate, least
+from firsthand.retarget.hand_shape import shaped
+from firsthand.retarget.hand_size import ADULT, HandSize
 from firsthand.retarget.hand_track import ABSENT, INTERPOLATED, MEASURED, METRIC, HandTrack
-from firsthand.retarget.metric import face_ray, rays, scale_bones
+from firsthand.retarget.metric import face_ray, rays
 
 Floats = npt.NDArray[np.float64]
 
-MONO, SCALED, DEPTH = (METRIC.index(name) for name in ("mono", "mono_scaled", "depth"))
+MONO, SCALED = (METRIC.index(name) for name in ("mono", "mono_scaled"))
 SEEN_SIGMA_M, HIDDEN_SIGMA_M = 0.010, 0.025
 """Of a joint in a frame with depth: one the sensor saw, and one it did not (hidden, or at an edge). Provisional."""
-SIZE_SIGMA, SCALED_SIGMA = 0.15, 0.05
-"""Of a joint, as a share of its distance: placed by the hand's size alone, and with that corrected by depth elsewhere. Provisional."""
+SCALED_SIGMA = 0.05
+"""Of a joint's distance, as a share of it: placed by the hand's size, corrected by depth elsewhere. Provisional."""
+SURE_SIGMA = 0.01
+"""The same with depth, for what it says of frames without."""
 INTERPOLATED_SIGMA = 2.0
 """How much less sure an interpolated joint is."""
+ALIKE_JOINTS = 4
+"""The errors of so many joints' depths are as if they were one: what a whole hand's depth gains over a joint's."""
 WRIST_FROM_PICTURE = 0.5
 """The other joints lie on their rays in the picture; the wrist, hard to see, half-way to where the fitted hand has it."""
 FEWEST_WITH_DEPTH = 5
@@ -31,15 +38,16 @@ CHUNK = 2048
 """Frames fitted at once, to bound memory."""
 
 
-def place(side: Side, t_ns: npt.NDArray[np.int64], frames: HandFrames, camera: CameraCalibration, patches_m: Floats | None,
-          T_world_cam: Floats | None) -> HandTrack:
-    """The track of one hand. `patches_m` (N, 21): depth of the skin at its joints; without `T_world_cam` (N, 4, 4) it is in the camera."""
+def place(side: Side, t_ns: npt.NDArray[np.int64], frames: HandFrames, camera: CameraCalibration, depths: JointDepths | None,
+          T_world_cam: Floats | None, size: HandSize = ADULT) -> HandTrack:
+    """The track of one hand. `depths`: those of its joints, where anything but its size tells them; without `T_world_cam` (N, 4, 4) it is
+    in the camera."""
     n = len(t_ns)
     rows = np.flatnonzero(frames.detected)
     xy, local = rays(frames.points_px[rows], camera), frames.local_m[rows]
     parts = [slice(start, start + CHUNK) for start in range(0, len(rows), CHUNK)]
-    placed = _joined([_in_camera(local[p], xy[p], None if patches_m is None else patches_m[rows[p]]) for p in parts])
-    placed = _stretched(placed, rows)
+    placed = _joined([_in_camera(local[p], xy[p], None if depths is None else depths.at(rows[p]), side, size) for p in parts])
+    placed = _steadied(_stretched(placed, rows), t_ns[rows])
     points, sigma, metric = np.full((n, 21, 3), np.nan), np.full((n, 21), np.nan), np.zeros(n, np.uint8)
     points[rows], sigma[rows], metric[rows] = placed.points_m, placed.sigma_m, placed.metric
 
@@ -57,19 +65,21 @@ def place(side: Side, t_ns: npt.NDArray[np.int64], frames: HandFrames, camera: C
                      least(metric, seen, filled), interpolate(frames.score, seen, filled))
 
 
-def place_by_size(local_m: Floats, xy: Floats) -> Floats:
-    """Joints in the camera as one camera alone can place them, shape (N, 21, 3): an adult's hand, bent as the tracker says.
+def place_by_size(local_m: Floats, xy: Floats, side: Side, size: HandSize = ADULT) -> Floats:
+    """Joints in the camera as one picture alone can place them, shape (N, 21, 3): a hand of that size, bent as the tracker says.
 
     `local_m` (N, 21, 3) are the tracker's joints, `xy` (N, 21, 2) their `rays`. NaN in, NaN out.
     """
     out = np.full(local_m.shape, np.nan)
     known = np.isfinite(local_m).all((1, 2)) & np.isfinite(xy).all((1, 2))
-    out[known] = _on_rays(fit_hand(_adult(local_m[known], xy[known]), xy[known]), xy[known])
+    out[known] = _by_size(local_m[known], xy[known], side, size)[0]
     return out
 
 
-def _adult(local_m: Floats, xy: Floats) -> Floats:
-    return scale_bones(face_ray(local_m, xy), ADULT_BONES_M)
+def _by_size(local_m: Floats, xy: Floats, side: Side, size: HandSize) -> tuple[Floats, Floats]:
+    """The same without NaN; and how badly each hand fits its picture, shape (N,)."""
+    fitted = fit_hand(shaped(face_ray(local_m, xy), side, size.bones_m), xy)
+    return _on_rays(fitted, xy) * size.distance, misfit(fitted, xy)
 
 
 def _on_rays(points_m: Floats, xy: Floats, z: Floats | None = None) -> Floats:
@@ -93,25 +103,37 @@ class _Placed:
     """Codes of `METRIC`, shape (N,)."""
     stretch: Floats
     """Distance by depth over distance by size, shape (N,); NaN without depth."""
+    misfit: Floats
+    """How badly the hand fits its picture, shape (N,)."""
 
 
-def _in_camera(local_m: Floats, xy: Floats, patches_m: Floats | None) -> _Placed:
-    points = place_by_size(local_m, xy)
-    sigma = SIZE_SIGMA * np.repeat(points[:, WRIST, 2:], 21, 1)
-    metric, stretch = np.full(len(points), MONO, np.uint8), np.full(len(points), np.nan)
-    if patches_m is None:
-        return _Placed(points, sigma, metric, stretch)
+def _in_camera(local_m: Floats, xy: Floats, depths: JointDepths | None, side: Side, size: HandSize) -> _Placed:
+    points, bad = _by_size(local_m, xy, side, size)
+    sigma = size.distance_sigma * np.repeat(points[:, WRIST, 2:], 21, 1)
+    metric, stretch = np.full(len(points), SCALED if size.method else MONO, np.uint8), np.full(len(points), np.nan)
+    if depths is None:
+        return _Placed(points, sigma, metric, stretch, bad)
     by_size_z = points[:, WRIST, 2].copy()
-    depths = joint_depths(patches_m, by_size_z)
-    some = np.flatnonzero(np.isfinite(depths).any(1))
-    fitted = fit_hand(_adult(local_m[some], xy[some]), xy[some], depths[some])
-    good = agreeing(depths[some], fitted)
-    held = good.any(1)
-    good, rows = good[held], some[held]
-    points[rows] = _on_rays(fitted[held], xy[rows], settle(fitted[held], depths[rows], good))
-    sigma[rows] = np.where(good, SEEN_SIGMA_M, HIDDEN_SIGMA_M)
-    metric[rows], stretch[rows] = DEPTH, points[rows, WRIST, 2] / by_size_z[rows]
-    return _Placed(points, sigma, metric, stretch)
+    depths = plausible(depths, by_size_z)
+    fitted, good = fit_to_depths(local_m, xy, depths, side, size)
+    rows = np.flatnonzero(good.any(1))
+    fitted, good, depths = fitted[rows], good[rows], depths.at(rows)
+    points[rows] = _on_rays(fitted, xy[rows], settle(fitted, depths, good))
+    shared = np.maximum(depths.sigma_m - SENSOR_SIGMA_M, 0) / np.sqrt(ALIKE_JOINTS)
+    sigma[rows] = np.hypot(np.where(good, SEEN_SIGMA_M, HIDDEN_SIGMA_M), np.where(good, shared, np.nanmax(shared, 1, initial=0)[:, None]))
+    metric[rows], stretch[rows] = depths.metric, points[rows, WRIST, 2] / by_size_z[rows]
+    return _Placed(points, sigma, metric, stretch, bad)
+
+
+def fit_to_depths(local_m: Floats, xy: Floats, depths: JointDepths, side: Side, size: HandSize) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Hands fitted to their pictures and to the depths of their joints, shape (N, 21, 3), NaN without any; which of these lie on the hand,
+    (N, 21)."""
+    some = np.flatnonzero(np.isfinite(depths.z_m).any(1))
+    fitted, good = np.full(local_m.shape, np.nan), np.zeros(depths.z_m.shape, np.bool_)
+    shape = shaped(face_ray(local_m[some], xy[some]), side, size.bones_m)
+    fitted[some] = fit_hand(shape, xy[some], depths.z_m[some], np.maximum(depths.sigma_m[some], DEPTH_SIGMA_M))
+    good[some] = agreeing(depths.at(some), fitted[some])
+    return fitted, good
 
 
 def _stretched(placed: _Placed, rows: npt.NDArray[np.int64]) -> _Placed:
@@ -119,7 +141,7 @@ def _stretched(placed: _Placed, rows: npt.NDArray[np.int64]) -> _Placed:
 
     In a gap short enough to be interpolated that is the distance between theirs; beyond, the same share of what the size suggests.
     """
-    by_depth, by_size = np.flatnonzero(placed.metric == DEPTH), np.flatnonzero(placed.metric == MONO)
+    by_depth, by_size = np.flatnonzero(np.isfinite(placed.stretch)), np.flatnonzero(np.isnan(placed.stretch))
     if len(by_depth) < FEWEST_WITH_DEPTH or len(by_size) == 0:
         return placed
     points, sigma, metric = placed.points_m.copy(), placed.sigma_m.copy(), placed.metric.copy()
@@ -130,7 +152,17 @@ def _stretched(placed: _Placed, rows: npt.NDArray[np.int64]) -> _Placed:
     points[by_size] *= share[:, None, None]
     sigma[by_size] = SCALED_SIGMA * points[by_size, WRIST, 2, None]
     metric[by_size] = SCALED
-    return _Placed(points, sigma, metric, placed.stretch)
+    return _Placed(points, sigma, metric, placed.stretch, placed.misfit)
+
+
+def _steadied(placed: _Placed, t_ns: npt.NDArray[np.int64]) -> _Placed:
+    """Frames placed by size moved along their rays to distances that a hand can have had one after the other. `t_ns` (N,)."""
+    z, by_depth = placed.points_m[:, WRIST, 2], np.isfinite(placed.stretch)
+    if by_depth.all() or not (z > 0).all():
+        return placed
+    likely = steady(t_ns, z, np.where(by_depth, SURE_SIGMA, SHARE_SIGMA * np.sqrt(1 + placed.misfit**2)))
+    share = np.where(by_depth, 1.0, likely / z)[:, None]
+    return _Placed(placed.points_m * share[..., None], placed.sigma_m * share, placed.metric, placed.stretch, placed.misfit)
 
 
 def _joined(parts: list[_Placed]) -> _Placed:

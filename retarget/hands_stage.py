@@ -1,6 +1,6 @@
 """The hands stage: from ``recording.h5`` to ``hands.h5``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -13,14 +13,18 @@ from firsthand.capture.library import Episode
 from firsthand.capture.recording import Recording, Stream
 from firsthand.capture.skeleton import MIDDLE_MCP, WRIST, Side
 from firsthand.retarget.association import associate
-from firsthand.retarget.hand_depth import PATCH_M, patch_depths
+from firsthand.retarget.detect import PARAMETERS
+from firsthand.retarget.detect_many import detect
+from firsthand.retarget.hand_depth import PATCH_M, JointDepths, patch_depths, sensor_depths
 from firsthand.retarget.hand_frames import HandFrames, gather
+from firsthand.retarget.hand_measure import size_for
 from firsthand.retarget.hand_place import place
+from firsthand.retarget.hand_size import HandSize, sizes_of, tracker_identity
 from firsthand.retarget.hand_track import Hands, read_hands
 from firsthand.retarget.head_pose import COLUMNS, poses_at
 from firsthand.retarget.quality import assess, told
 from firsthand.retarget.smooth import smoothed
-from firsthand.retarget.tracker import Detection, Tracker, open_tracker
+from firsthand.retarget.tracker import DEFAULT_TRACKER, open_tracker
 
 Progress = Callable[[int, int], None]
 
@@ -31,34 +35,42 @@ ASSUMED_FOV_DEG = 70.0
 """Field of view along the longer side of a picture whose camera is unknown."""
 
 
-def make_hands(episode: Episode, *, tracker: str = "mediapipe", progress: Progress | None = None, force: bool = False) -> Hands:
+def make_hands(episode: Episode, *, tracker: str = DEFAULT_TRACKER, workers: int | None = None, progress: Progress | None = None,
+               force: bool = False) -> Hands:
     """Track both hands on the reference camera's frames and write ``hands.h5``; current ones are read instead, unless `force`.
 
-    `progress` gets frames done and frames in all. Raises `FirsthandError` when the recording has no camera, does not decode,
-    or the tracker is not installed.
+    The same for any number of `workers`, the processes that look at pictures; one a core if not given. `progress` gets frames done and
+    frames in all. Raises `FirsthandError` when the recording has no camera, does not decode, or the tracker is not installed.
     """
-    finder = open_tracker(tracker)
-    parameters = {**finder.parameters, "assumed_fov_deg": ASSUMED_FOV_DEG}
+    sizes = sizes_of(episode)
+    parameters = {**open_tracker(tracker).parameters, **PARAMETERS, "assumed_fov_deg": ASSUMED_FOV_DEG,
+                  "hand_size": {side: size.to_json() for side, size in sizes.items()}}
     made_from = Provenance({"recording.h5": sha256(episode.recording_path)}, parameters, STAGE)
     if not force and (current := _current(episode, made_from)):
         return current
     with episode.recording() as recording:
-        hands = track_hands(recording, finder, made_from, progress)
+        hands = track_hands(recording, tracker, made_from, progress, sizes, workers)
     hands.write(episode.hands_path)
     return read_hands(episode.hands_path)
 
 
-def track_hands(recording: Recording, tracker: Tracker, made_from: Provenance, progress: Progress | None = None) -> Hands:
-    """Both hands in an open recording."""
+def track_hands(recording: Recording, tracker: str, made_from: Provenance, progress: Progress | None = None,
+                sizes: Mapping[Side, HandSize] | None = None, workers: int | None = None) -> Hands:
+    """Both hands in an open recording, by the tracker of that name. `sizes`: of the wearer's hands, as far as they were measured."""
     stream = recording.camera()
     t_ns = stream.t_ns
-    detections, size = _detect(stream, t_ns, tracker, progress)
-    camera, findings = optics(recording, stream.spec.name, *size)
+    height_px, width_px = stream.image(0).shape[:2]
+    camera, findings = optics(recording, stream.spec.name, width_px, height_px)
+    detections = detect(stream, tracker, camera, workers=workers, progress=progress)
     poses, pose_findings = _head_poses(recording, stream.spec.name, t_ns)
-    identity = associate(detections, size[0])
+    identity = associate(detections, width_px)
     frames = {side: gather(pieces, len(t_ns)) for side, pieces in identity.hands.items()}
-    depths = _patch_depths(recording, stream, frames, camera)
-    tracks = {side: smoothed(place(side, t_ns, found, camera, depths.get(side), poses), poses) for side, found in frames.items()}
+    depths = _joint_depths(recording, stream, frames, camera)
+    seen_by = tracker_identity(open_tracker(tracker).parameters)
+    tracks = {}
+    for side, found in frames.items():
+        hand = size_for(side, sizes or {}, found, camera, depths.get(side), seen_by)
+        tracks[side] = smoothed(place(side, t_ns, found, camera, depths.get(side), poses, hand), poses)
     hands = Hands(stream.spec.name, t_ns, "camera" if poses is None else "world", camera, tracks, poses, provenance=made_from)
     return replace(hands, findings=(*findings, *pose_findings, *identity.findings, *told(assess(hands), len(t_ns))))
 
@@ -88,20 +100,6 @@ def _current(episode: Episode, made_from: Provenance) -> Hands | None:
     return hands if hands.provenance == made_from else None
 
 
-def _detect(stream: Stream, t_ns: npt.NDArray[np.int64], tracker: Tracker,
-            progress: Progress | None) -> tuple[list[list[Detection]], tuple[int, int]]:
-    """The detections of every frame, and the width and height of the pictures."""
-    found: list[list[Detection]] = []
-    size = (0, 0)
-    with tracker:
-        for t, image in zip(t_ns, stream.images(), strict=True):
-            size = (image.shape[1], image.shape[0])
-            found.append(tracker.detect(int(t), image))
-            if progress:
-                progress(len(found), len(t_ns))
-    return found, size
-
-
 def _head_poses(recording: Recording, camera: str, t_ns: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64] | None, list[str]]:
     """``T_world_cam`` per frame, NaN where not known; None when it is known nowhere."""
     streams = [s for s in recording.role("pose", about=camera) if set(COLUMNS) <= set(s.spec.names)]
@@ -115,9 +113,9 @@ def _head_poses(recording: Recording, camera: str, t_ns: npt.NDArray[np.int64]) 
     return poses, [f"the head's pose is not known in {missing} of {len(t_ns)} frames; hands are absent there"] if missing else []
 
 
-def _patch_depths(recording: Recording, stream: Stream, frames: dict[Side, HandFrames],
-                  camera: CameraCalibration) -> dict[Side, npt.NDArray[np.float64]]:
-    """Depth of the skin at the joints in metres, (N, 21) by side; NaN where there is none. Empty without a depth stream."""
+def _joint_depths(recording: Recording, stream: Stream, frames: dict[Side, HandFrames],
+                  camera: CameraCalibration) -> dict[Side, JointDepths]:
+    """What a depth sensor says of the joints, by side. Empty without a depth stream."""
     sensors = recording.role("depth", about=stream.spec.name)
     if not sensors or not frames:
         return {}
@@ -134,7 +132,7 @@ def _patch_depths(recording: Recording, stream: Stream, frames: dict[Side, HandF
             points = frames[side].points_px[i]
             palm_px = float(np.linalg.norm(points[MIDDLE_MCP] - points[WRIST])) * shrink[0]
             out[side][i] = patch_depths(image, (points + 0.5) * shrink - 0.5, palm_px * PATCH_M / PALM_M)
-    return out
+    return {side: sensor_depths(skin_m) for side, skin_m in out.items()}
 
 
 def nearest_rows(t_ns: npt.NDArray[np.int64], other_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

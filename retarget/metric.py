@@ -26,14 +26,17 @@ def rays(points_px: Floats, camera: CameraCalibration) -> Floats:
 def face_ray(local_m: Floats, xy: Floats) -> Floats:
     """Turn joints seen along the optical axis to the direction they were really seen in, shape (N, 21, 3).
 
-    A tracker looks at a cut-out of the picture as though it were in the middle. `xy` (N, 21, 2) are the joints' `rays`;
-    each frame is turned by the least rotation that takes the optical axis to the mean of them.
+    A tracker looks at a cut-out of the picture as though it were in the middle. `xy` (N, 21, 2) are the joints' `rays`.
     """
+    return np.asarray(np.einsum("nij,nkj->nki", facing(xy), local_m), np.float64)
+
+
+def facing(xy: Floats) -> Floats:
+    """The least rotation (N, 3, 3) that takes the optical axis to the mean of each hand's rays `xy` (N, 21, 2)."""
     ray = np.concatenate([xy.mean(1), np.ones((len(xy), 1))], 1)  # (N, 3)
     x, y, z = (ray / np.linalg.norm(ray, axis=1, keepdims=True)).T
     k = 1 / (1 + z)  # Rodrigues' formula for the axis (-y, x, 0); z > 0 in front of the camera
-    R = np.stack([1 - k * x * x, -k * x * y, x, -k * x * y, 1 - k * y * y, y, -x, -y, z], -1).reshape(-1, 3, 3)
-    return np.asarray(np.einsum("nij,nkj->nki", R, local_m), np.float64)
+    return np.stack([1 - k * x * x, -k * x * y, x, -k * x * y, 1 - k * y * y, y, -x, -y, z], -1).reshape(-1, 3, 3)
 
 
 def solve_translation(local_m: Floats, xy: Floats) -> Floats:

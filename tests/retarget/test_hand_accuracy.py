@@ -63,7 +63,7 @@ def test_without_depth_a_hand_of_adult_size_is_nearer_than_the_trackers_own(take
         xy, seen = rays(track.points_px, hands.intrinsics), track.valid
         true = np.einsum("nji,nkj->nki", T[:, :3, :3], truth.hands[side].points_m[rows] - T[:, None, :3, 3])[seen]
         local = face_ray(track.local_m, xy)
-        adult.append(np.linalg.norm(place_by_size(track.local_m, xy)[seen] - true, axis=-1))
+        adult.append(np.linalg.norm(place_by_size(track.local_m, xy, side)[seen] - true, axis=-1))
         own.append(np.linalg.norm((local + solve_translation(local, xy)[:, None])[seen] - true, axis=-1))
     assert np.median(np.concatenate(adult)[:, 0]) < 0.060
     assert np.median(np.concatenate(adult)) < 0.85 * np.median(np.concatenate(own))
@@ -81,6 +81,6 @@ def test_real_hands_before_glasses_are_placed_without_depth(shared: Path) -> Non
         image = cv2.imread(str(folder / frame["image"]))
         with open_tracker("mediapipe") as tracker:
             found = [tracker.detect(i * 33_000_000, image) for i in range(4)][-1]
-        wrists = [place_by_size(d.local_m[None], rays(d.points_px[None], camera))[0, 0] for d in found]
+        wrists = [place_by_size(d.local_m[None], rays(d.points_px[None], camera), "left")[0, 0] for d in found]
         errors += [min(np.linalg.norm(wrist - true) for wrist in wrists)] if wrists else []
     assert len(errors) >= 2 and np.sort(errors)[:2].max() < 0.040

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from firsthand.retarget.hand_depth import ANCHORS, SKIN_TO_JOINT_M, agreeing, joint_depths, patch_depths, settle
+from firsthand.retarget.hand_depth import ANCHORS, SKIN_TO_JOINT_M, agreeing, patch_depths, plausible, sensor_depths, settle
 from firsthand.retarget.hand_fit import fit_hand
 
 F, CENTRE = 600.0, np.array([319.5, 239.5])
@@ -37,8 +37,8 @@ def placed(depth: np.ndarray, joints: np.ndarray, pixels: np.ndarray) -> tuple[n
     xy = (pixels[None] - CENTRE) / F
     c, s = np.cos(0.35), np.sin(0.35)
     flat = (joints - joints[0])[None] @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]).T
-    depths = joint_depths(patch_depths(depth, pixels, 4)[None], np.array([0.5]))
-    fitted = fit_hand(flat, xy, depths)
+    depths = plausible(sensor_depths(patch_depths(depth, pixels, 4)[None]), np.array([0.5]))
+    fitted = fit_hand(flat, xy, depths.z_m)
     good = agreeing(depths, fitted)
     return fitted[0], settle(fitted, depths, good)[0], good[0]
 
@@ -82,8 +82,8 @@ def test_two_good_anchors_are_too_few() -> None:
 
 
 def test_a_distance_no_hand_of_that_size_could_have_is_not_used() -> None:
-    patches = np.array([[0.19, 0.3, 0.5, 0.79, 0.81, *[np.nan] * 16]])
-    np.testing.assert_array_equal(np.isfinite(joint_depths(patches, np.array([0.4])))[0, :5], [False, True, True, True, False])
+    depths = sensor_depths(np.array([[0.18, 0.3, 0.5, 0.78, 0.80, *[np.nan] * 16]]))
+    np.testing.assert_array_equal(np.isfinite(plausible(depths, np.array([0.4])).z_m)[0, :5], [False, True, True, True, False])
 
 
 def test_joints_outside_the_picture_or_unseen_have_no_depth() -> None:
