@@ -86,6 +86,8 @@ def import_many(sources: Sequence[str | Path], library: Path, asked: Asked, *, w
         raise FirsthandError(f"cannot write to {library}: it is a file; a library is a folder")
     try:
         library.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=library):  # told now, not by each source
+            pass
     except OSError as error:
         raise FirsthandError(f"cannot write to {library}: {reason(error)}") from error
     read_quarantine(library)  # a damaged list is told before anything is begun

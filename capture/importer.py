@@ -141,7 +141,15 @@ def import_take(source: Path, found: Found, number: int, library: Path, asked: A
     with _staging(library) as folder:
         made = folder / name
         made.mkdir()
-        found.takes[number].write(Intake(Episode(made), asked, {source.name: content}, progress or (lambda done, total: None)))
+        try:
+            found.takes[number].write(Intake(Episode(made), asked, {source.name: content}, progress or (lambda done, total: None)))
+        except FirsthandError as error:
+            if str(made) not in str(error):
+                raise
+            # What the recorder would say of a take tells of a hidden folder, which will be gone.
+            fault = error.__cause__
+            why = reason(fault) if isinstance(fault, OSError) else str(error).replace(str(Episode(made).recording_path), "its recording")
+            raise type(error)(f"cannot import {source} into {library}: {why}") from error
         for file in filter(Path.is_file, made.rglob("*")):
             sync_path(file)
         with only_one(library):

@@ -11,7 +11,7 @@ from firsthand.capture.calibration import Calibration, CameraCalibration
 from firsthand.capture.errors import DamagedError, FirsthandError
 from firsthand.capture.importers.aria_calibration import read_calibration
 from firsthand.capture.importers.aria_mps import hand_tracks, mps_files, trajectory, trajectory_track
-from firsthand.capture.importers.aria_sensors import AriaFile, gaze, hands, matrices, odometry, sensors, times
+from firsthand.capture.importers.aria_sensors import AriaFile, gaze, hands, matrices, odometry, sensors
 from firsthand.capture.importers.fisheye import turned
 from firsthand.capture.importers.poses import POSE, POSE_UNITS, as_pose
 from firsthand.capture.importers.tracks import Track, numbers, write_tracks
@@ -52,8 +52,8 @@ def _write(source: Path, intake: Intake) -> None:
                                  "firsthand imports those only")
         vrs = AriaFile(source, reader, device, read_calibration(device, str(tags.get("calib_json", ""))))
         cameras: dict[str, CameraCalibration] = {}
-        films = [_camera(vrs, stream, cameras) for stream in CAMERAS[device] if stream in reader.stream_ids
-                 and (intake.asked.keep_eyes or not stream.startswith(EYES))]
+        films = [track for stream in CAMERAS[device] if stream in reader.stream_ids
+                 and (intake.asked.keep_eyes or not stream.startswith(EYES)) for track in _camera(vrs, stream, cameras)]
         try:
             rows = [*sensors(vrs), *odometry(vrs), *hands(vrs), *(gaze(vrs) if intake.asked.keep_eyes else ())]
         except (KeyError, TypeError, ValueError) as error:
@@ -63,15 +63,15 @@ def _write(source: Path, intake: Intake) -> None:
                                                    "monotonic_clock_sample_ns", "capture_time_epoch") if name in tags}
         with intake.recording(STAGE, source="egocentric", calibration=Calibration(cameras), keep_eyes=intake.asked.keep_eyes,
                               said=said) as writer:
-            write_tracks(writer, [film for film in films if film is not None] + rows, intake.progress)
+            write_tracks(writer, films + rows, intake.progress)
 
 
-def _camera(vrs: AriaFile, stream: str, cameras: dict[str, CameraCalibration]) -> Track | None:
-    """A camera's pictures as they are in the file, and its calibration into `cameras`; None for a camera that was off."""
+def _camera(vrs: AriaFile, stream: str, cameras: dict[str, CameraCalibration]) -> list[Track]:
+    """A camera's pictures as they are in the file, and their exposures, none for one that was off; its calibration into `cameras`."""
     name, label, turns = CAMERAS[vrs.device][stream]
     first = next(iter(data(vrs.reader, vrs.source, stream)), None)
     if first is None or not first.n_image_blocks:
-        return None
+        return []
     told, image = fields(vrs.reader, vrs.source, stream), first.image_specs[0]
     width, height = int(told.get("image_width") or image.width), int(told.get("image_height") or image.height)
     encoding = {"jpg": "jpeg", "png": "png", "raw": "png"}.get(str(image.image_format)) or CODECS.get(image.codec_name or "")
@@ -87,17 +87,23 @@ def _camera(vrs: AriaFile, stream: str, cameras: dict[str, CameraCalibration]) -
         extra["packets"] = "annex b"
     spec = StreamSpec(name, "encoded", "camera", encoding=encoding, rate_hz=float(told.get("nominal_rate") or 0) or None, width_px=width,
                       height_px=height, clock="media", extra=extra)
-    return Track(spec, _pictures(vrs, stream, name, encoding), int(vrs.reader.get_stream_size(stream)))
+    count, seen = int(vrs.reader.get_stream_size(stream)), list[tuple[int, int, float, float]]()
+    exposure = StreamSpec(f"{name}-exposure", "numeric", "other", names=("exposure", "gain"), units=("s", "1"), about=name, clock="media",
+                          extra={"vrs": stream, "of": "the picture of the same sequence"})
+    told_of = (Sample(exposure.name, t_ns, t_ns, number, np.array(row)) for t_ns, number, *row in seen)  # once the pictures are written
+    return [Track(spec, _pictures(vrs, stream, name, encoding, seen), count), Track(exposure, told_of, count)]
 
 
-def _pictures(vrs: AriaFile, stream: str, name: str, encoding: str) -> Iterator[Sample]:
+def _pictures(vrs: AriaFile, stream: str, name: str, encoding: str, seen: list[tuple[int, int, float, float]]) -> Iterator[Sample]:
     for record in data(vrs.reader, vrs.source, stream):
         said = record.metadata_blocks[0]
         block = record.image_blocks[0]
         payload = _png(block) if encoding == "png" and np.asarray(block).ndim > 1 else bytes(block)
         flags = KEYFRAME if encoding in ("jpeg", "png") or _starts(payload) else 0
         t_ns = int(said["capture_timestamp_ns"])
-        yield Sample(name, t_ns, t_ns, int(said["frame_number"]), payload, flags)
+        number = int(said["frame_number"])
+        seen.append((t_ns, number, float(said.get("exposure_duration_s", np.nan)), float(said.get("gain", np.nan))))
+        yield Sample(name, t_ns, t_ns, number, payload, flags)
 
 
 def _starts(packet: bytes) -> bool:
@@ -120,9 +126,8 @@ def _with_mps(vrs: AriaFile, rows: list[Track]) -> list[Track]:
         t_ns, device, quality = trajectory(results["trajectory"])
         rows = [*rows, trajectory_track(t_ns, device, quality)]
         poses = t_ns, matrices(device[:, :3], device[:, [4, 5, 6, 3]])
-    elif found := vrs.column("371-3", "capture_timestamp_ns", "txyz_odometry_device", "qxyzw_odometry_device"):
-        _, t, q = zip(*found, strict=True)
-        poses = times(found), matrices(t, q)
+    elif found := vrs.arrays("371-3", "capture_timestamp_ns", "txyz_odometry_device", "qxyzw_odometry_device"):
+        poses = found[0].astype(np.int64), matrices(*found[1:])
     if "hands" in results:
         rows = [*rows, *hand_tracks(results["hands"])]
     name, label, turns = CAMERAS[vrs.device][RGB]

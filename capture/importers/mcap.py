@@ -22,12 +22,19 @@ AGAIN = "copy it again, or make it whole with 'mcap recover'"
 
 
 def mcap(source: Path, asked: Asked) -> Found | None:
-    """A file that begins as MCAP does, or is called so."""
+    """A file that begins as MCAP does, or is called so; a ROS 2 bag in SQLite is told how to become one."""
     if not source.is_file():
         return None
+    if source.suffix == ".db3":
+        return Found((Take(source.stem, lambda intake: _refuse(source)),))
     with source.open("rb") as file:
         known = file.read(len(MAGIC)) == MAGIC
     return Found((Take(source.stem, lambda intake: _write(source, intake)),)) if known or source.suffix == ".mcap" else None
+
+
+def _refuse(source: Path) -> None:
+    raise FirsthandError(f"{source} is no RealSense recording; if it is a ROS 2 bag in SQLite, make an MCAP file of it with "
+                         "'ros2 bag convert' (storage_id: mcap) and import that")
 
 
 def _write(source: Path, intake: Intake) -> None:

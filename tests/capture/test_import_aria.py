@@ -70,7 +70,8 @@ def test_a_gen2_comes_in_with_everything_but_the_private(gen2: Episode, media: P
     with gen2.recording() as recording:
         counts = {name: len(stream) for name, stream in recording.streams.items() if len(stream)}
         slam = ("slam-front-left", "slam-front-right", "slam-side-left", "slam-side-right")
-        assert counts == {"head": 3, **dict.fromkeys(slam, 9), "imu-left": 239, "imu-right": 238, "magnetometer": 30, "barometer": 15,
+        assert counts == {"head": 3, "head-exposure": 3, **dict.fromkeys(slam, 9), **{f"{name}-exposure": 9 for name in slam},
+                          "imu-left": 239, "imu-right": 238, "magnetometer": 30, "barometer": 15,
                           "vio": 237, "vio-frames": 3, "head-pose": 237, "hand-left": 9, "hand-right": 9}
         assert recording.source == "egocentric" and recording.camera().t_ns.tolist() == [7385797614063, 7385898450896, 7385996779437]
         assert np.linalg.norm(recording["imu-left"].values[:, :3], axis=1).mean() == pytest.approx(9.8, abs=0.7)
@@ -118,9 +119,13 @@ def test_a_gen1_comes_in_upright_with_its_own_jpegs(media: Path, tmp_path: Path)
     episode, _ = import_file(media / "gen1_unit_test_timecode.vrs", tmp_path / "library")
     with episode.recording() as recording:
         counts = {name: len(stream) for name, stream in recording.streams.items() if len(stream)}
-        assert counts == {"head": 4, "slam-left": 4, "slam-right": 4, "imu-left": 121, "imu-right": 150, "magnetometer": 2, "barometer": 8,
+        names = ("head", "slam-left", "slam-right")
+        assert counts == {**dict.fromkeys(names, 4), **{f"{name}-exposure": 4 for name in names},
+                          "imu-left": 121, "imu-right": 150, "magnetometer": 2, "barometer": 8,
                           "utc": 1, "timecode": 5}
         head = recording["head"]
+        assert recording["head-exposure"].values[0] == pytest.approx([0.008231, 15.0588], rel=1e-4)
+        np.testing.assert_array_equal(recording["head-exposure"].t_ns, head.t_ns)
         assert {camera.model for camera in recording.calibration.cameras.values()} == {"fisheye624"}
         assert set(recording.calibration.cameras) == {"head", "slam-left", "slam-right"}
         assert head.payload(0)[:3] == b"\xff\xd8\xff" and len(head.payload(0)) == 327653

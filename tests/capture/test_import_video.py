@@ -1,12 +1,15 @@
 """Importing video files: their own packets and times, or one clear sentence and nothing left behind."""
 
+import errno
 import os
 import shutil
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -270,6 +273,23 @@ def test_a_bad_file_is_one_sentence_and_leaves_nothing(tmp_path: Path, name: str
         import_file(tmp_path / name, tmp_path / "library")
     assert "\n" not in str(error.value) and name in str(error.value)
     assert not (tmp_path / "library").exists() or not list((tmp_path / "library").iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells files by Linux' list of them")
+def test_a_disk_that_is_full_names_the_source_and_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It named a hidden folder that was gone already."""
+    make_video(tmp_path / "clip.mp4")
+
+    def full(write: Callable[..., int], handle: int, *given: object) -> int:
+        if "recording.h5" in os.readlink(f"/proc/self/fd/{handle}"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(handle, *given)
+
+    for name in ("pwrite", "pwritev"):
+        monkeypatch.setattr(os, name, partial(full, getattr(os, name)))
+    with pytest.raises(FirsthandError, match=f"^cannot import {tmp_path}/clip.mp4 into {tmp_path}/library: No space left on device$"):
+        import_file(tmp_path / "clip.mp4", tmp_path / "library")
+    assert list((tmp_path / "library").glob("*")) == []
 
 
 def test_a_library_that_cannot_be_written_is_said(tmp_path: Path) -> None:

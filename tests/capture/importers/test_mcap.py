@@ -511,3 +511,9 @@ def test_a_place_in_a_message_of_another_type_is_left_out(tmp_path: Path, bring_
         writer.finish()
     with bring_in(path).recording() as recording:
         assert "fix" not in recording.streams and len(recording["speed"]) == 4
+
+
+def test_a_ros2_bag_in_sqlite_is_told_how_to_become_one_that_is_read(tmp_path: Path, bring_in: Callable[..., Episode]) -> None:
+    (tmp_path / "bag_0.db3").write_bytes(b"SQLite format 3\0" + bytes(100))
+    with pytest.raises(FirsthandError, match="ros2 bag convert"):
+        bring_in(tmp_path / "bag_0.db3")
