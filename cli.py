@@ -22,6 +22,7 @@ from rich.table import Column, Table
 from firsthand.capture.errors import DamagedError, FirsthandError
 
 if TYPE_CHECKING:
+    from firsthand.annotate.inspection import Inspection
     from firsthand.pipeline import Processed
     from firsthand.retarget.sync_stage import Sync
 
@@ -212,6 +213,43 @@ def _show_processed(results: "list[Processed]", robot: list[str]) -> None:
     for result in results:
         for finding in result.findings:
             out.print(f"[yellow]note[/] {result.episode.id}: {_plain(finding)}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def inspect(library: LibraryPath, into: Annotated[Path, typer.Option("--into", help="A folder for the pictures; made if it is not there.")],
+            video: Annotated[bool, typer.Option("--video/--no-video", help="The video with the hands drawn in.")] = True,
+            plots: Annotated[bool, typer.Option("--plots/--no-plots", help="A sheet of curves.")] = True, as_json: AsJson = False) -> None:
+    """See how well the hands were tracked: a video with them drawn in, a sheet of curves, and figures for each hand."""
+    from firsthand.annotate.inspection import inspect as run
+    from firsthand.capture.library import find_episodes
+
+    done, faults = [], []
+    with bars() as bar:
+        for episode in find_episodes(library):
+            try:
+                done.append(run(episode, into, video=video, plots=plots, progress=partial(bar, f"video: {episode.id.partition('Z-')[2]}")))
+            except DamagedError as error:
+                faults.append(f"{episode.id}: {error}")
+    if as_json:
+        show_json([result.to_json() for result in done])
+    elif done:
+        _show_inspected(done)
+    if faults:
+        fail(*faults)
+
+
+def _show_inspected(results: "list[Inspection]") -> None:
+    table = Table(Column("episode", overflow="fold"), "hand", "seen", "filled", "gap s", "jumps", "bones", "distance by", box=SIMPLE_HEAD)
+    for result in results:
+        for hand in result.hands:
+            table.add_row(result.episode, hand.side, f"{hand.seen / hand.frames:.1%}", str(hand.interpolated), f"{hand.longest_gap_s:.1f}",
+                          str(hand.jumps), f"±{hand.bone_spread:.1%}", ", ".join(f"{name} {n}" for name, n in hand.distances.items()))
+    out.print(table)
+    for result in results:
+        for finding in result.findings:
+            out.print(f"[yellow]note[/] {result.episode}: {_plain(finding)}", highlight=False, soft_wrap=True)
+        for picture in filter(None, (result.video, result.sheet)):
+            out.print(f"[dim]wrote[/] {_plain(str(picture))}", highlight=False, soft_wrap=True)
 
 
 @app.command()

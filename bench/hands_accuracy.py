@@ -139,9 +139,9 @@ def faults(scene: str, row: Mapping[str, float], scores: list[Score]) -> list[st
         out.append(f"{scene}: {row['false']:.0f} of {row['tracked']:.0f} frames lie on no hand of the wearer")
     if scene not in BEYOND and row["recall"] < GOAL_RECALL:  # NaN, nobody there, is not
         out.append(f"{scene}: recall {row['recall']:.3f} < {GOAL_RECALL}")
-    silent = sum(not s.findings for s in scores)
-    if silent and (scene == "nobody" or scene in BEYOND) and not row["recall"] >= GOAL_RECALL:
-        out.append(f"{scene}: {silent} takes without a finding")
+    silent = sum(not s.findings for s in scores if s.found < GOAL_RECALL * s.visible or s.false or not s.visible)
+    if silent:
+        out.append(f"{scene}: {silent} takes that did not go well, and no finding says so")
     return out
 
 

@@ -20,7 +20,7 @@ LONG_GAP_S = 1.0
 """A hand out of sight for longer, between two sightings, is worth a sentence."""
 JUMP_M, JUMP_M_S = 0.05, 5.0
 """A wrist jumps when from one frame to the next it moves by more than both: no arm does."""
-BONE_SPREAD = 0.12
+BONE_SPREAD = 0.15
 """Bones do not change: a spread of their lengths beyond this share is the tracker's or the sensor's."""
 DEPTH_OFF = 0.2
 """Sensor depth and the hand's size disagree when their distances differ by a larger share: people differ by 7 %."""

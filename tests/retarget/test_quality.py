@@ -62,7 +62,7 @@ def test_a_jump_no_arm_can_make_is_told_even_where_it_was_smoothed(motion: Simpl
 
 def test_bones_that_change_their_lengths_are_told(motion: SimpleNamespace) -> None:
     track = steady(motion)
-    noise = np.random.default_rng(0).normal(0, 0.006, track.points_m.shape)
+    noise = np.random.default_rng(0).normal(0, 0.008, track.points_m.shape)
     (sentence,) = sentences(motion, changed(track, track.points_m + noise))
     assert "bones change their lengths" in sentence
 
