@@ -51,15 +51,15 @@ class Opened:
         self._guard = threading.Lock()
 
     def take(self, timeout_s: float) -> list[Arrived]:
-        """What came, in the order of arrival; waits for the first."""
+        """What came, in the order of arrival; waits for the first. Raises what went wrong on a thread of the SDK."""
+        if self._fault:
+            raise self._fault
         with suppress(queue.Empty):
             found = [self._waiting.get(timeout=max(timeout_s, 1e-3))]
             with suppress(queue.Empty):
                 while True:
                     found.append(self._waiting.get_nowait())
             return found
-        if self._fault:
-            raise self._fault
         return []
 
     def _hear(self, frame: Any) -> None:
