@@ -172,8 +172,8 @@ def test_a_recording_that_is_cut_off_is_refused(rs: Any, tmp_path: Path, keep: f
 def test_other_bags_are_not_ours(tmp_path: Path) -> None:
     (tmp_path / "a.bag").write_bytes(b"#ROSBAG V2.0\n" + bytes(5000))
     (tmp_path / "b.db3").write_bytes(b"SQLite format 3\0" + bytes(100))
-    for name in ("a.bag", "b.db3"):
-        with pytest.raises(FirsthandError, match="no kind of file"):
+    for name, words in (("a.bag", "no kind of file"), ("b.db3", "no RealSense recording")):
+        with pytest.raises(FirsthandError, match=words):
             import_file(tmp_path / name, tmp_path / "library")
 
 
