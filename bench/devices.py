@@ -20,7 +20,6 @@ when each goal is met. The table stands in docs/devices/README.md.
 import argparse
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -76,7 +75,7 @@ def emulated(name: str, to: str) -> Iterator[None]:
             while process.poll() is None and not over.wait(0.1):
                 pass
             if process.poll() is None:
-                process.send_signal(signal.SIGINT)
+                process.terminate()  # a shell's background jobs do not hear Ctrl-C
                 process.wait()
 
     thread = threading.Thread(target=keep)
