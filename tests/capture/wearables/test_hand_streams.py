@@ -25,7 +25,7 @@ TRACKERS: dict[str, tuple[str, dict[str, Any], str]] = {
 }  # fmt: skip
 """Emulator -> driver, its options, and where its places begin."""
 GLOVE_DRIVERS: dict[str, dict[str, Any]] = {"manus": THERE, "udcap": HERE, "lucidgloves": {"port": "/dev/null", "side": "left"}}
-OTHERS = {"json", "lsl", "pattern", "synthetic"}
+OTHERS = {"json", "lsl", "pattern", "realsense", "synthetic", "uvc"}
 """Their streams are as the rig file says, or have no hands."""
 FIXED = {"world": "z", "glove": "z", "wrist": None}
 
