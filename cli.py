@@ -184,6 +184,8 @@ def import_(sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", he
 
 @app.command()
 def process(library: LibraryPath, robot: Robots,
+            tracker: Annotated[str, typer.Option(help="Which hand tracker: litert, litert-float32, mediapipe.")] = "litert",
+            workers: Annotated[int | None, typer.Option(min=1, help="Processes that look at one video; one a core, at most 8.")] = None,
             force: Annotated[bool, typer.Option(help="Make again what is current.")] = False, as_json: AsJson = False) -> None:
     """Track the hands and derive robot actions; what is current already is skipped."""
     from firsthand.capture.library import find_episodes
@@ -194,7 +196,7 @@ def process(library: LibraryPath, robot: Robots,
     with bars() as bar:
         hand_model(progress=partial(bar, "hand model (once)"))
         faults: list[str] = []
-        results = run(episodes, robot, force=force, progress=bar, faults=faults)
+        results = run(episodes, robot, tracker=tracker, workers=workers, force=force, progress=bar, faults=faults)
     if as_json:
         show_json([result.to_json() for result in results])
     elif results:

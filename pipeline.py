@@ -13,6 +13,7 @@ from firsthand.retarget.actions_stage import make_actions
 from firsthand.retarget.hand_track import Hands
 from firsthand.retarget.hands_stage import make_hands
 from firsthand.retarget.robot import load_robot
+from firsthand.retarget.tracker import DEFAULT_TRACKER, open_tracker
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much is done, and of how much."""
@@ -36,19 +37,21 @@ class Processed:
                 "findings": list(self.findings)}
 
 
-def process(episodes: Sequence[Episode], robots: Sequence[str], *, tracker: str = "mediapipe", force: bool = False,
-            progress: Progress | None = None, faults: list[str] | None = None) -> list[Processed]:
+def process(episodes: Sequence[Episode], robots: Sequence[str], *, tracker: str = DEFAULT_TRACKER, workers: int | None = None,
+            force: bool = False, progress: Progress | None = None, faults: list[str] | None = None) -> list[Processed]:
     """Bring every episode up to date. What is current already is read, not made again.
 
-    An unknown robot is refused before the first episode is touched. With `faults`, a damaged episode is passed over and told there;
+    `workers` is how many processes look at one video; one a core if not given, and the result is the same. An unknown robot or tracker is
+    refused before the first episode is touched. With `faults`, a damaged episode is passed over and told there;
     without, it ends the work.
     """
     for robot in robots:
         load_robot(robot)
+    open_tracker(tracker)
     done: list[Processed] = []
     for episode in episodes:
         try:
-            done.append(_process_one(episode, robots, tracker, force, progress))
+            done.append(_process_one(episode, robots, tracker, workers, force, progress))
         except DamagedError as error:
             if faults is None:
                 raise
@@ -56,12 +59,13 @@ def process(episodes: Sequence[Episode], robots: Sequence[str], *, tracker: str 
     return done
 
 
-def _process_one(episode: Episode, robots: Sequence[str], tracker: str, force: bool, progress: Progress | None) -> Processed:
+def _process_one(episode: Episode, robots: Sequence[str], tracker: str, workers: int | None, force: bool,
+                 progress: Progress | None) -> Processed:
     def step(what: str) -> Callable[[int, int], None]:
         name = f"{what}: {episode.id.partition('Z-')[2] or episode.id}"  # the time of day is not worth its width in a bar
         return lambda done, total: progress(name, done, total) if progress else None
 
-    hands = make_hands(episode, tracker=tracker, force=force, progress=step("hands"))
+    hands = make_hands(episode, tracker=tracker, workers=workers, force=force, progress=step("hands"))
     actions = {robot: make_actions(episode, robot, force=force, progress=step(robot)) for robot in robots}
     frames = {robot: _valid_frames(made) for robot, made in actions.items()}
     return Processed(episode, len(hands.t_ns), coverage(hands), frames, (*hands.findings, *_idle(hands, robots, frames)))

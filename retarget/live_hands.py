@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firsthand.capture.coach.seen_hand import SeenHand
-from firsthand.retarget.tracker import open_tracker
+from firsthand.retarget.tracker import DEFAULT_TRACKER, open_tracker
 
 EVERY_NS = 333_000_000
 """Between two looks of the coach; the tracker only wants its stamps to rise."""
@@ -31,6 +31,11 @@ class LiveHands:
         self._exit.close()
 
 
-def open_hands(tracker: str = "mediapipe") -> LiveHands:
+def open_hands(tracker: str = DEFAULT_TRACKER) -> LiveHands:
     """A hand detector that is ready. Raises `FirsthandError` when the tracker cannot be opened."""
     return LiveHands(tracker)
+
+
+def open_mediapipe() -> LiveHands:
+    """The same with MediaPipe's own tracker."""
+    return LiveHands("mediapipe")

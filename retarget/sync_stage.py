@@ -18,6 +18,7 @@ from firsthand.capture.sudden import match_events, spikes, steps
 from firsthand.capture.turning_motion import gyro_columns, pose_columns, turned_by_gyro, turned_by_pictures, turned_by_pose
 from firsthand.retarget.hand_motion import CHANNELS, hand_motion
 from firsthand.retarget.hands_stage import make_hands
+from firsthand.retarget.tracker import DEFAULT_TRACKER
 
 Progress = Callable[[str, int, int], None]
 
@@ -73,7 +74,7 @@ class Sync:
         return {name: "; ".join(dict.fromkeys(problems)) for name, problems in found.items()}
 
 
-def calibrate(episode: Episode, *, tracker: str = "mediapipe", progress: Progress | None = None) -> Sync:
+def calibrate(episode: Episode, *, tracker: str = DEFAULT_TRACKER, progress: Progress | None = None) -> Sync:
     """Compare every glove, inertial and pose stream with the reference camera, and with each other.
 
     Tracks the hands when there is a glove. Raises `FirsthandError` when there is no camera, or nothing to compare with it.

@@ -1,7 +1,7 @@
 """Hands by MediaPipe's networks run directly by LiteRT: for less than by its Tasks API, and better followed.
 
 A hand once found is followed: the region to look in comes from its joints in the picture before. The palm network, which looks at whole
-pictures, runs when a hand was lost and then every `PALM_EVERY_NS` while one is missing.
+pictures, runs when a hand was lost and then every `PALM_EVERY_NS` while one is missing. A hand that is found is followed back in time too.
 """
 
 import zipfile
@@ -21,10 +21,13 @@ from firsthand.retarget.palm_detection import PalmDetection
 from firsthand.retarget.tracker import Detection
 
 HANDS = 2
+"""A wearer has, one of each side."""
+MOST_HANDS = 4
+"""Other people's hands must not keep the wearer's from being found."""
 PALM_THRESHOLD = 0.3
 PRESENCE_THRESHOLD = 0.3
-PALM_EVERY_NS = 250_000_000
-"""While a hand is missing."""
+PALM_EVERY_NS, SURVEY_EVERY_NS = 250_000_000, 2_000_000_000
+"""Between looks at the whole picture: while a hand of the wearer's is missing, and while none seems to be."""
 SAME_REGION = 0.5
 """A palm whose region overlaps a followed hand's by more is that hand: intersection over union."""
 SAME_HAND = 0.2
@@ -38,7 +41,7 @@ Precision = Literal["int8", "float32"]
 
 
 class LitertTracker:
-    """Up to two hands, each followed until the landmark network no longer sees one.
+    """Hands, each followed until the landmark network no longer sees one.
 
     With `precision` ``int8`` that network runs mostly in 8-bit integers, in about half the time; of a model that is not the published one
     it always runs in single precision.
@@ -57,8 +60,9 @@ class LitertTracker:
         """Model, thresholds and intervals."""
         model = model_identity()
         return {"tracker": "litert", "model_sha256": model, "precision": self._precision(model), "hands": HANDS,
-                "palm_threshold": PALM_THRESHOLD, "presence_threshold": PRESENCE_THRESHOLD, "palm_every_ns": PALM_EVERY_NS,
-                "same_region": SAME_REGION, "same_hand": SAME_HAND, "look_back_ns": LOOK_BACK_NS, "look_back_bytes": LOOK_BACK_BYTES}
+                "most_hands": MOST_HANDS, "palm_threshold": PALM_THRESHOLD, "presence_threshold": PRESENCE_THRESHOLD,
+                "palm_every_ns": PALM_EVERY_NS, "survey_every_ns": SURVEY_EVERY_NS, "same_region": SAME_REGION,
+                "same_hand": SAME_HAND, "look_back_ns": LOOK_BACK_NS, "look_back_bytes": LOOK_BACK_BYTES}
 
     def __enter__(self) -> Self:
         if self._landmarks is None:
@@ -85,7 +89,7 @@ class LitertTracker:
         return self._wanted if model == MODEL_SHA256 else "float32"
 
     def detect(self, t_ns: int, image: Pixels) -> list[Detection]:
-        """The hands in one BGR picture, at most two."""
+        """The hands in one BGR picture."""
         self._step(t_ns, image)
         return [_detection(hand) for hand in self._hands]
 
@@ -110,15 +114,13 @@ class LitertTracker:
         """Look at the next picture; returns the hands that were not followed into it but found."""
         before = len(self._hands)
         self._hands = distinct([hand for last in self._hands if (hand := self._look(image, last.next_region))])
-        if len(self._hands) == HANDS:
-            return []
-        due = self._palms_ns is None or t_ns - self._palms_ns >= PALM_EVERY_NS or t_ns < self._palms_ns
-        if not due and len(self._hands) == before:
+        every_ns = SURVEY_EVERY_NS if len(self._hands) >= HANDS and len({hand.rightness > 0 for hand in self._hands}) > 1 else PALM_EVERY_NS
+        if self._palms_ns is not None and 0 <= t_ns - self._palms_ns < every_ns and len(self._hands) >= min(before, HANDS):
             return []
         self._palms_ns = t_ns
         new: list[Landmarks] = []
         for palm in self._palms(image, PALM_THRESHOLD):
-            if len(self._hands) == HANDS:
+            if len(self._hands) == MOST_HANDS:
                 break
             if any(palm.region.overlap(hand.next_region) > SAME_REGION for hand in self._hands):
                 continue
@@ -139,7 +141,7 @@ class LitertTracker:
     def _follow_back(self, hand: Landmarks, recent: Iterable[tuple[int, Pixels]], found: list[list[Landmarks]]) -> None:
         """Add a hand to the pictures before the last of `found`, as far as it is seen and was not known."""
         for hands, (_, image) in zip(reversed(found[:-1]), reversed(recent), strict=False):  # type: ignore[call-overload]
-            earlier = self._look(image, hand.next_region) if len(hands) < HANDS else None
+            earlier = self._look(image, hand.next_region) if len(hands) < MOST_HANDS else None
             if earlier is None or any(earlier.apart(other) <= SAME_HAND for other in hands):
                 return
             hands.append(earlier)

@@ -31,7 +31,8 @@ FindHands = Callable[[npt.NDArray[np.uint8]], list[SeenHand]]
 """BGR picture (H, W, 3) -> the hands in it. Pictures come in order of time."""
 
 HAND_DETECTORS: dict[str, str] = {
-    "mediapipe": "firsthand.retarget.live_hands:open_hands",
+    "litert": "firsthand.retarget.live_hands:open_hands",
+    "mediapipe": "firsthand.retarget.live_hands:open_mediapipe",
 }
 """Name -> ``"module:function"`` that returns a `FindHands`. One line a detector; nothing of a later layer is imported before it is asked
 for."""

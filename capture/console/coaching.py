@@ -10,7 +10,7 @@ from firsthand.capture.live.child import Child, Events
 from firsthand.capture.live.supervisor import Supervisor
 from firsthand.capture.live.wire import spec_to_json
 
-DETECTOR = "mediapipe"
+DETECTOR = "litert"
 LEAVE_S = 3.0
 
 

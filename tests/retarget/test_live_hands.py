@@ -13,9 +13,9 @@ from firsthand.capture.plugins import find
 S = 1_000_000_000
 
 
-@pytest.fixture(scope="module")
-def find_hands() -> Iterator[FindHands]:
-    found = find("hand_detectors", HAND_DETECTORS, "mediapipe")()
+@pytest.fixture(scope="module", params=HAND_DETECTORS)
+def find_hands(request: pytest.FixtureRequest) -> Iterator[FindHands]:
+    found = find("hand_detectors", HAND_DETECTORS, request.param)()
     yield found
     found.close()
 
