@@ -1,7 +1,7 @@
 """What can be recorded from here: the drivers whose software is there, and the hardware the system shows."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -12,14 +12,15 @@ from firsthand.capture.doctor.sysfs import entries, text
 from firsthand.capture.doctor.usb import usb_devices
 from firsthand.capture.driver import DRIVERS
 from firsthand.capture.errors import FirsthandError
-from firsthand.capture.plugins import find, names
+from firsthand.capture.plugins import EXTRAS, find, names
 from firsthand.capture.probe import Progress, apart
 from firsthand.capture.realsense.sdk import load_sdk, units
 
 STALL_S = 20.0
 SERIAL = ("ttyUSB", "ttyACM")
-EXTRAS = {"av": "camera", "cv2": "camera", "pyrealsense2": "realsense", "serial": "gloves", "zmq": "gloves", "pylsl": "gloves"}
-"""Module -> the extra of ours that brings it."""
+LIBRARIES = {"libusb-1.0": "libusb-1.0-0", "libGL.so": "libgl1", "libglib-2.0": "libglib2.0-0", "libgthread-2.0": "libglib2.0-0",
+             "libudev": "libudev1", "liblsl": "liblsl"}
+"""Library that a module may lack -> its package in Debian and Ubuntu."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +56,65 @@ class Hardware:
 
 
 def drivers() -> list[Usable]:
-    """Every known driver. A driver's module may say in ``NEEDS`` (module -> extra) what it imports only when it is opened."""
-    return [Usable(name, _lacks(name)) for name in names("drivers", DRIVERS)]
+    """Every known driver. A driver's module may say in ``NEEDS`` (module -> extra) what it imports only when it is opened; that is loaded
+    in another process here, for a module may be there and the system's library that it stands on not."""
+    found = {name: _needs(name) for name in names("drivers", DRIVERS)}
+    there = sorted({module for needs in found.values() if not isinstance(needs, str) for module in needs if find_spec(module)})
+    broken = _broken(there)
+    usable = []
+    for name, needs in found.items():
+        if not isinstance(needs, str):
+            extras = sorted({extra for module, extra in needs.items() if module not in there})
+            needs = _install(extras) if extras else next((broken[module] for module in needs if module in broken), "")
+        usable.append(Usable(name, needs))
+    return usable
 
 
-def _lacks(name: str) -> str:
+def _needs(name: str) -> Mapping[str, str] | str:
+    """What a driver's module imports later, module -> extra; or why it cannot be imported itself."""
     try:
         factory = find("drivers", DRIVERS, name)
     except Exception as error:  # also somebody else's package, or a library of the system's that is not there
-        extra = EXTRAS.get(error.name or "") if isinstance(error, ModuleNotFoundError) else None
-        return f"pip install 'firsthand[{extra}]'" if extra else f"cannot be imported ({error})"
-    needs: Mapping[str, str] = getattr(import_module(factory.__module__), "NEEDS", {})
-    extras = sorted({extra for module, extra in needs.items() if find_spec(module) is None})
-    return f"pip install 'firsthand[{','.join(extras)}]'" if extras else ""
+        missing = error.__cause__
+        if isinstance(error, FirsthandError) and isinstance(missing, ModuleNotFoundError):
+            return _install([EXTRAS[(missing.name or "").partition(".")[0]]])
+        return f"cannot be imported ({_told(error)})"
+    return dict(getattr(import_module(factory.__module__), "NEEDS", {}))
+
+
+def _install(extras: Sequence[str]) -> str:
+    return f"pip install 'firsthand[{','.join(extras)}]'"
+
+
+def _broken(modules: Sequence[str]) -> dict[str, str]:
+    """Those of the installed modules that cannot be loaded, and why."""
+    try:
+        return dict(apart(f"{__name__}:load", list(modules), stall_s=STALL_S))
+    except FirsthandError as error:  # one of them crashed or hung: which?
+        if len(modules) == 1:
+            return {modules[0]: f"{modules[0]} cannot be loaded ({error})"}
+        return {key: why for module in modules for key, why in _broken([module]).items()}
+
+
+def load(modules: list[str], _progress: Progress) -> dict[str, str]:
+    """Load modules in the process that calls this; why some cannot be."""
+    faults = {}
+    for module in modules:
+        try:
+            if module == "pyrealsense2":
+                load_sdk()
+            else:
+                import_module(module)
+        except Exception as error:  # whatever a package's own loading raises
+            faults[module] = f"{module} cannot be loaded ({_told(error)})"
+    return faults
+
+
+def _told(error: Exception) -> str:
+    """An error in one line, with the package to install where a library of the system's is missing."""
+    line = str(error).partition("\n")[0] or type(error).__name__
+    package = next((package for library, package in LIBRARIES.items() if library in line), "")
+    return f"{line}; sudo apt install {package}" if package else line
 
 
 def hardware(sys: Path = Path("/sys/class"), dev: Path = Path("/dev")) -> list[Hardware]:

@@ -9,6 +9,8 @@ import pytest
 
 from firsthand.capture.doctor import devices
 from firsthand.capture.driver import DRIVERS
+from firsthand.capture.errors import FirsthandError
+from firsthand.capture.plugins import find
 
 ELSEWHERE = '''
 NEEDS = {"numpy": "camera", "a_makers_sdk": "realsense", "another_sdk": "gloves"}
@@ -24,8 +26,13 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "elsewhere.py").write_text(ELSEWHERE)
     (tmp_path / "without_opencv.py").write_text("raise ModuleNotFoundError(\"No module named 'cv2'\", name='cv2')")
     (tmp_path / "broken.py").write_text("raise OSError('libsomething.so.2: cannot open shared object file')")
+    (tmp_path / "half.py").write_text("NEEDS = {'half_sdk': 'realsense'}\ndef open_it():\n    return []\n")
+    (tmp_path / "half_sdk.py").write_text("raise ImportError('libusb-1.0.so.0: cannot open shared object file')")
+    (tmp_path / "mad.py").write_text("NEEDS = {'mad_sdk': 'realsense'}\ndef open_it():\n    return []\n")
+    (tmp_path / "mad_sdk.py").write_text("import os; os.abort()")
     monkeypatch.syspath_prepend(str(tmp_path))
-    for module in ("elsewhere", "without_opencv", "broken"):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    for module in ("elsewhere", "without_opencv", "broken", "half", "mad"):
         monkeypatch.setitem(DRIVERS, module, f"{module}:open_it")
     return tmp_path
 
@@ -37,6 +44,16 @@ def test_a_driver_says_what_it_lacks_and_how_to_get_it() -> None:
     assert lacks["elsewhere"] == "pip install 'firsthand[gloves,realsense]'"
     assert lacks["without_opencv"] == "pip install 'firsthand[camera]'"
     assert "libsomething.so.2" in lacks["broken"]
+    # What is installed may still not load: a library of the system's is missing, or it takes its process with it.
+    assert lacks["half"] == "half_sdk cannot be loaded (libusb-1.0.so.0: cannot open shared object file; sudo apt install libusb-1.0-0)"
+    assert lacks["mad"].startswith("mad_sdk cannot be loaded (crashed") and lacks["quest"] == lacks["lsl"] == ""
+
+
+@pytest.mark.usefixtures("packages")
+def test_what_needs_an_extra_says_so_wherever_it_is_asked_for() -> None:
+    """`firsthand record` and `firsthand emulate` without OpenCV showed a traceback, or a log to read."""
+    with pytest.raises(FirsthandError, match=r"the driver 'without_opencv' needs cv2: pip install 'firsthand\[camera\]'"):
+        find("drivers", DRIVERS, "without_opencv")
 
 
 def node(folder: Path, **content: str) -> None:
