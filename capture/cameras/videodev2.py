@@ -10,12 +10,12 @@ from ctypes import c_char, c_int32, c_int64, c_long, c_uint8, c_uint32, c_void_p
 CAPTURE, MMAP = 1, 1
 """V4L2_BUF_TYPE_VIDEO_CAPTURE and V4L2_MEMORY_MMAP."""
 CAP_VIDEO_CAPTURE, CAP_STREAMING, CAP_DEVICE_CAPS = 0x1, 0x04000000, 0x80000000
-DISCRETE, CONTINUOUS, STEPWISE = 1, 2, 3
+DISCRETE = 1
 BUF_ERROR, BUF_MONOTONIC, BUF_TIMESTAMP_MASK = 0x40, 0x2000, 0xE000
 CAP_TIMEPERFRAME = 0x1000
 FIELD_NONE = 1
 CTRL_NEXT = 0x80000000
-CTRL_DISABLED, CTRL_READ_ONLY, CTRL_INACTIVE, CTRL_WRITE_ONLY = 0x1, 0x4, 0x10, 0x40
+CTRL_DISABLED, CTRL_READ_ONLY, CTRL_WRITE_ONLY = 0x1, 0x4, 0x40
 INTEGER, BOOLEAN, MENU, INTEGER_MENU = 1, 2, 3, 9
 
 CID_AUTO_WHITE_BALANCE, CID_WHITE_BALANCE_TEMPERATURE = 0x98090C, 0x98091A
@@ -154,7 +154,6 @@ def _request(direction: int, number: int, kind: type[ctypes.Structure] | type[c_
 
 QUERYCAP = _request(_READ, 0, Capability)
 ENUM_FMT = _request(_READ | _WRITE, 2, FormatDescription)
-G_FMT = _request(_READ | _WRITE, 4, Format)
 S_FMT = _request(_READ | _WRITE, 5, Format)
 REQBUFS = _request(_READ | _WRITE, 8, RequestBuffers)
 QUERYBUF = _request(_READ | _WRITE, 9, Buffer)

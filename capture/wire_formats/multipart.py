@@ -9,6 +9,8 @@ from typing import NamedTuple
 from firsthand.capture.wire_formats.jpeg import EOI, LARGEST_BYTES, jpeg_size
 
 LARGEST_HEADERS = 16_384
+SURE = 6
+"""A boundary of so many bytes does not happen to stand in a picture."""
 _HEADERS_END = re.compile(rb"\r?\n\r?\n")
 _LARGEST = 2**63 - 1
 WRONG_LENGTH, NO_HEADERS, NO_END = "its Content-Length is wrong", "a part without headers", "a part without an end"
@@ -64,8 +66,10 @@ class PartStream:
         rest = self._rest
         if told.isdecimal() and len(told) < 10 and 0 < int(told) <= LARGEST_BYTES:
             end = begin + int(told)
-            if len(rest) < end + len(self._mark) + 4:  # up to what comes after: does the boundary stand there?
-                return (bytes(rest[begin:end]), end) if len(rest) >= end and self._mark.startswith(rest[end:].lstrip(b"\r\n")) else None
+            if len(rest) < end and (len(self._mark) < SURE or rest.find(self._mark, begin) < 0):
+                return None
+            if end <= len(rest) < end + len(self._mark) + 4 and self._mark.startswith(rest[end:].lstrip(b"\r\n")):
+                return bytes(rest[begin:end]), end  # without waiting for all of the boundary, which may come with the next picture
             if rest[end : end + len(self._mark) + 4].lstrip(b"\r\n").startswith(self._mark):
                 return bytes(rest[begin:end]), end
             self._refused[WRONG_LENGTH] += 1

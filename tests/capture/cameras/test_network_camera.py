@@ -22,6 +22,7 @@ import pytest
 from firsthand.capture.cameras.av_feed import AvFeed
 from firsthand.capture.cameras.camera_driver import CameraDriver
 from firsthand.capture.cameras.lens_file import read_lens
+from firsthand.capture.codecs.annex_b import parameter_sets
 from firsthand.capture.driver import DRIVERS
 from firsthand.capture.drivers.uvc import open_uvc
 from firsthand.capture.emulator import EMULATORS, Emulation, emulate
@@ -255,6 +256,8 @@ def test_h264_over_rtsp_is_kept_with_the_cameras_clock(h264: list[bytes], tmp_pa
             assert head.spec.encoding == "h264" and (head.spec.width_px, head.spec.height_px) == (320, 240) and head.spec.extradata
             shown = [read_barcode(picture) for picture in head.images()]
             assert len(shown) > 30 and (np.diff(shown) == 1).all()
+            keys = np.flatnonzero(head.rows["flags"] & 1)
+            assert len(keys) > 1 and all(parameter_sets(head.row_payload(row), "h264") for row in keys.tolist()), "each can be a first"
             assert np.abs(head.device_ns - head.device_ns[0] - np.arange(len(head)) * 1e9 / 30).max() < 12_000  # ticks of 1/90000 s
     with pytest.raises(FirsthandError, match=r"cannot open rtsp://127\.0\.0\.1:\d+/stream: .*; check that the camera runs"), driver:
         pass
@@ -280,6 +283,8 @@ def test_parts_come_out_however_the_network_cuts_them(jpegs: list[bytes]) -> Non
         assert [j for at in range(0, len(stream), step) for j in plain.add(b"".join(jpegs[:9])[at : at + step])][:8] == jpegs[:8]
     wrong = b"--edge\r\nContent-Length: 10\r\n\r\n" + jpegs[0] + b"\r\n" + part(jpegs[1])
     assert [p.body for p in PartStream("edge", refused).add(wrong)] == [jpegs[1]] and refused == {"its Content-Length is wrong": 1}
+    long = b"--edge\r\nContent-Length: 9000000\r\n\r\n" + jpegs[0] + b"\r\n" + part(jpegs[1])
+    assert [p.body for p in PartStream("edge", refused).add(long)] == [jpegs[1]], "nor does one that is too long swallow what follows"
     assert [stamp_ns({"x-timestamp": text}) for text in ("", "soon", "nan", "-1", "1e99", "0", "12.5")] == [None] * 6 + [12_500_000_000]
 
 

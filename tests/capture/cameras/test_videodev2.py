@@ -18,7 +18,7 @@ STRUCTURES = {
     ours.QueryControl: ("v4l2_queryctrl", {}), ours.QueryMenu: ("v4l2_querymenu", {"item": "name"}), ours.Control: ("v4l2_control", {}),
 }
 NUMBERS = {
-    **{name: f"VIDIOC_{name}" for name in ("QUERYCAP", "ENUM_FMT", "G_FMT", "S_FMT", "REQBUFS", "QUERYBUF", "QBUF", "DQBUF", "STREAMON",
+    **{name: f"VIDIOC_{name}" for name in ("QUERYCAP", "ENUM_FMT", "S_FMT", "REQBUFS", "QUERYBUF", "QBUF", "DQBUF", "STREAMON",
                                           "STREAMOFF", "G_PARM", "S_PARM", "G_CTRL", "S_CTRL", "QUERYCTRL", "QUERYMENU",
                                           "ENUM_FRAMESIZES", "ENUM_FRAMEINTERVALS")},
     "CAPTURE": "V4L2_BUF_TYPE_VIDEO_CAPTURE", "MMAP": "V4L2_MEMORY_MMAP", "FIELD_NONE": "V4L2_FIELD_NONE",
@@ -26,7 +26,7 @@ NUMBERS = {
                                         "CID_AUTO_WHITE_BALANCE", "CID_WHITE_BALANCE_TEMPERATURE", "CID_EXPOSURE_AUTO",
                                         "CID_EXPOSURE_ABSOLUTE", "CID_FOCUS_ABSOLUTE", "CID_FOCUS_AUTO", "EXPOSURE_AUTO",
                                         "EXPOSURE_MANUAL")},
-    **{name: f"V4L2_FRMSIZE_TYPE_{name}" for name in ("DISCRETE", "CONTINUOUS", "STEPWISE")},
+    **{name: f"V4L2_FRMSIZE_TYPE_{name}" for name in ("DISCRETE",)},
     "BUF_ERROR": "V4L2_BUF_FLAG_ERROR", "BUF_MONOTONIC": "V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC",
     "BUF_TIMESTAMP_MASK": "V4L2_BUF_FLAG_TIMESTAMP_MASK", "EXPOSURE_APERTURE_PRIORITY": "V4L2_EXPOSURE_APERTURE_PRIORITY",
     "CTRL_NEXT": "V4L2_CTRL_FLAG_NEXT_CTRL",
