@@ -77,14 +77,14 @@ class Score:
     findings: tuple[str, ...]
 
 
-def take(scene: str, seed: int, seconds: float, folder: Path) -> tuple[Episode, Mapping[Any, Floats]]:
-    """The recording of a scene, and the share of each hand's joints that the camera could see."""
+def take(scene: str, seed: int, seconds: float, folder: Path, *, joints: bool = True) -> tuple[Episode, Mapping[Any, Floats]]:
+    """The recording of a scene, and (`joints`) the share of each hand's joints that the camera could see."""
     episode = Episode(folder / f"{scene.replace(' ', '-')}-{seconds:g}s" / f"{seed:03d}")
     wearer = Wearer(seed=seed, duration_s=seconds, skin=SKINS[seed % len(SKINS)], **SCENES[scene])
     if not episode.truth_path.exists():
         record(wearer.drivers(), episode.recording_path, source="simulation")
         wearer.write_truth(episode.truth_path)
-    return episode, shown_joints(wearer)
+    return episode, shown_joints(wearer) if joints else {}
 
 
 def score(hands: Hands, truth: Truth, frame: npt.NDArray[np.int64], shown: Mapping[Any, Floats]) -> Score:
@@ -98,7 +98,7 @@ def score(hands: Hands, truth: Truth, frame: npt.NDArray[np.int64], shown: Mappi
         if side not in hands.tracks:
             continue
         track = hands.tracks[side]
-        off = {s: _palms(track.points_px, h.points_px[frame]) for s, h in truth.hands.items()}
+        off = {s: palms(track.points_px, h.points_px[frame]) for s, h in truth.hands.items()}
         own, other = off[side], off["left" if side == "right" else "right"]
         swapped = track.valid & (other < own) & (other < 1)
         found = visible & track.valid & (own < 1) & ~swapped
@@ -113,7 +113,7 @@ def score(hands: Hands, truth: Truth, frame: npt.NDArray[np.int64], shown: Mappi
     return Score(**counts, **{name: np.concatenate(parts) for name, parts in errors.items()}, findings=hands.findings)
 
 
-def _palms(points_px: Floats, true_px: Floats) -> Floats:
+def palms(points_px: Floats, true_px: Floats) -> Floats:
     """Mean joint distance in the picture, in true palm lengths, shape (N,); infinite where there is no track."""
     palm = np.linalg.norm(true_px[:, MIDDLE_MCP] - true_px[:, WRIST], axis=1)
     return np.nan_to_num(np.linalg.norm(points_px - true_px, axis=2).mean(1) / palm, nan=np.inf)

@@ -7,7 +7,6 @@ import numpy as np
 
 from firsthand.capture.skeleton import SIDES, Side
 from firsthand.retarget.other_people import arm_x_px, judge
-from firsthand.retarget.pieces import LONGEST_GAP as LONGEST_GAP
 from firsthand.retarget.pieces import SAME_HAND, SHORTEST_TRACK, Piece, distance_px, extent_px, link, merge_duplicates, part_where_hands_met
 from firsthand.retarget.tracker import Detection
 

@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from firsthand.capture.calibration import CameraCalibration
 from firsthand.capture.skeleton import WRIST, Side
-from firsthand.retarget.association import LONGEST_GAP
 from firsthand.retarget.distance import SHARE_SIGMA, misfit, steady
 from firsthand.retarget.hand_depth import SENSOR_SIGMA_M, JointDepths, agreeing, plausible, settle
 from firsthand.retarget.hand_fit import DEPTH_SIGMA_M, fit_hand
@@ -16,6 +15,7 @@ from firsthand.retarget.hand_shape import shaped
 from firsthand.retarget.hand_size import ADULT, HandSize
 from firsthand.retarget.hand_track import ABSENT, INTERPOLATED, MEASURED, METRIC, HandTrack
 from firsthand.retarget.metric import face_ray, rays
+from firsthand.retarget.pieces import LONGEST_GAP
 
 Floats = npt.NDArray[np.float64]
 
