@@ -13,6 +13,9 @@ message it came of, by the raw messages kept beside it (LSL: by its counter). Th
   emulator was too late for. `gaps` must tell of what was dropped and lost, all and only that, where the device counts;
 * the session clock's time is within 3 ms of when the message left, its constant delay aside, where the device stamps.
 
+`realsense` is the SDK's own software device in the driver's process, whose CPU is both that of the camera and that of reading it: depth,
+IMU, stamps and the JPEGs of the colour that it showed must be the same to the bit; it drops nothing.
+
 CPU is the device's process, its share of a core. Goals: nothing lost, and all of the above. The last line is one JSON object; exit 0 only
 when each goal is met. The table stands in docs/devices/README.md.
 """
@@ -27,19 +30,20 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from device_truths import CASES, DROPS, SEED, Case, Truth
+from device_truths import CASES, DROPS, SEED, Case, Truth, judge_realsense
 
 from firsthand.capture.certificate import certify
 from firsthand.capture.emulator import EMULATORS, Emulation
 from firsthand.capture.emulators.wearer import Wearer
 from firsthand.capture.live.supervisor import Supervisor
 from firsthand.capture.plugins import find
+from firsthand.capture.realsense.scene import Scene
 from firsthand.capture.recording import Recording
 from firsthand.capture.rig import Device, Rig
 from firsthand.capture.skeleton import Side
@@ -91,10 +95,12 @@ def take(case: Case, folder: Path, seconds: float) -> tuple[Path, float]:
     """Record one take; its folder, and what share of a core the device's process took."""
     port = free_port()
     options = filled(case.options, port=port, folder=folder)
-    if case.driver != "lsl":
+    if case.driver not in ("lsl", "realsense"):
         options["rate_hz"] = case.rate_hz
-    rig = Rig("bench", (Device(case.driver, case.driver, options),), pre_roll_s=0)
-    with emulated(case.emulator, filled(case.to, port=port, folder=folder)), \
+    rig = Rig("bench", (Device(case.driver, case.driver, options, case.encode),), pre_roll_s=0)
+    if case.driver == "realsense":
+        Scene(**options["software"]).prepare()
+    with emulated(case.emulator, filled(case.to, port=port, folder=folder)) if case.to else nullcontext(), \
             Supervisor(rig, folder / "logs", lambda: folder / "000") as recorder:
         if not recorder.wait(lambda s: s.state == "ready" and not s.missing_devices, 60):
             raise SystemExit(f"{case.emulator} did not come up: {recorder.status().devices}")
@@ -115,26 +121,29 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def judge(case: Case, folder: Path) -> dict[str, Any]:
+def span_s(stream: Any) -> float:
+    """From a stream's first sample to its last."""
+    return float(stream.host_ns[-1] - stream.host_ns[0]) * 1e-9
+
+
+def judge(case: Case, folder: Path, seconds: float) -> dict[str, Any]:
     """Hold a recording against what was sent."""
     emulation = Emulation(seed=SEED, drop_rate=DROPS)
     wearer = Wearer(emulation)
     with Recording(folder / "recording.h5") as recording:
-        longest_s = recording.duration_s + 60
-        messages = find("emulators", EMULATORS, case.emulator)(emulation)
-        sent = [(due_ns, bytes(message)) for due_ns, message in takewhile(lambda m: m[0] < longest_s * 1e9, messages)]
         timing = {s.stream: s for s in certify(recording).streams}
-        found: dict[str, Any] = {"streams": {}, "lost": 0, "rows": 0, "wrong": []}
-        for name, truth in case.truths.items():
-            of = judge_stream(case, recording, name, truth, wearer, sent)
-            found["streams"][name] = of
-            found["lost"] += of["lost"]
-            found["rows"] += of["rows"]
-            found["wrong"] += [f"{name}: {what}" for what in of["wrong"]]
-        first = next(iter(case.truths))
-        found["stamps"] = recording[first].spec.extra.get("stamps", "device")
-        found["offset_interval_ms"] = timing[first].offset_interval_ms
-    return found
+        if case.driver == "realsense":
+            streams = judge_realsense(recording)
+        else:
+            longest_s = recording.duration_s + 60
+            messages = find("emulators", EMULATORS, case.emulator)(emulation)
+            sent = [(due_ns, bytes(message)) for due_ns, message in takewhile(lambda m: m[0] < longest_s * 1e9, messages)]
+            streams = {name: judge_stream(case, recording, name, truth, wearer, sent) for name, truth in case.truths.items()}
+        first = next(iter(streams))
+        return {"streams": streams, "lost": sum(of["lost"] for of in streams.values()), "rows": sum(of["rows"] for of in streams.values()),
+                "wrong": [f"{name}: {what}" for name, of in streams.items() for what in of["wrong"]] + [
+                    f"{name}: recorded for {span_s(recording[name]):.2f} s only" for name in streams if span_s(recording[name]) < seconds - 1],
+                "stamps": recording[first].spec.extra.get("stamps", "device"), "offset_interval_ms": timing[first].offset_interval_ms}
 
 
 def judge_stream(case: Case, recording: Recording, name: str, truth: Truth, wearer: Wearer,
@@ -213,8 +222,9 @@ def said(case: Case, found: dict[str, Any], used: float) -> str:
                                (("glove",), *(("share", 1.0) if case.emulator == "lucidgloves" else ("mdeg", np.degrees(1) * 1e3)))):
         worst = [s["worst_error"] * scale for name, s in streams.items() if name.startswith(kinds)]
         errors += [f"{max(worst):.2g} {unit}"] if worst else []
+    errors = errors if case.to else ["not 0" if found["wrong"] else "0"]
     held = [s["session_ms"] for s in streams.values() if s["session_ms"] is not None]
-    transport = case.to.partition(":")[0].replace("tcp-serve", "tcp").replace("pty", "serial").upper().replace("-", " ")
+    transport = case.to.partition(":")[0].replace("tcp-serve", "tcp").replace("pty", "serial").upper().replace("-", " ") or "SDK"
     return (f"| `{case.emulator}` | {transport} | {case.rate_hz:g} | {rates} | {found['stamps']} | {f'{max(held):.2g}' if held else '-'} | "
             f"{found['lost']} of {found['rows']} | {sum(s['in_gaps'] for s in streams.values()) or '-'} | {', '.join(errors)} | "
             f"{100 * used:.0f} % |")
@@ -234,7 +244,7 @@ def main() -> int:
             continue
         with tempfile.TemporaryDirectory() as folder:
             recorded, used = take(case, Path(folder), given.seconds)
-            found = judge(case, recorded)
+            found = judge(case, recorded, given.seconds)
         figures[f"{case.emulator} {case.to.partition(':')[0]}"] = found
         print(said(case, found, used), *(f"\n  WRONG {what}" for what in found["wrong"]), sep="", flush=True)
     ok = all(found["lost"] == 0 and not found["wrong"] for found in figures.values())
