@@ -139,10 +139,10 @@ def judge(case: Case, folder: Path, seconds: float) -> dict[str, Any]:
             messages = find("emulators", EMULATORS, case.emulator)(emulation)
             sent = [(due_ns, bytes(message)) for due_ns, message in takewhile(lambda m: m[0] < longest_s * 1e9, messages)]
             streams = {name: judge_stream(case, recording, name, truth, wearer, sent) for name, truth in case.truths.items()}
-        first = next(iter(streams))
+        first, spans_s = next(iter(streams)), {name: span_s(recording[name]) for name in streams}
         return {"streams": streams, "lost": sum(of["lost"] for of in streams.values()), "rows": sum(of["rows"] for of in streams.values()),
                 "wrong": [f"{name}: {what}" for name, of in streams.items() for what in of["wrong"]] + [
-                    f"{name}: recorded for {span_s(recording[name]):.2f} s only" for name in streams if span_s(recording[name]) < seconds - 1],
+                    f"{name}: recorded for {span:.2f} s only" for name, span in spans_s.items() if span < seconds - 1],
                 "stamps": recording[first].spec.extra.get("stamps", "device"), "offset_interval_ms": timing[first].offset_interval_ms}
 
 

@@ -43,12 +43,20 @@ def renumbered(rng: Random, messages: Sequence[bytes]) -> bytes:
     fields = range(1, len(parts), 2)
     if not fields:
         return parts[0]
-    for at in rng.sample(fields, rng.choice((1, 1 + len(fields) // 30, len(fields)))):
-        size = rng.random()
-        parts[at] = b"%d" % (size * 1e6 - 3e5) if size < 0.3 else b"%.4f" % rng.gauss(0, 10.0 ** rng.randint(-3, 3))
+    count = rng.choice((1, 1 + len(fields) // 30, len(fields)))
+    for at, number in zip(rng.sample(fields, count), rng.choices(_numbers(), k=count), strict=True):
+        parts[at] = number
     if rng.random() < 0.2:
         parts[rng.choice(fields)] = rng.choice(_ODD)
     return b"".join(parts)
+
+
+@lru_cache
+def _numbers() -> list[bytes]:
+    """Whole and other numbers of every size, as many as are needed; made once, because that takes longer than using them."""
+    rng = Random(7)
+    return [b"%d" % rng.randint(-300_000, 10**6) if rng.random() < 0.3 else b"%.4f" % rng.gauss(0, 10.0 ** rng.randint(-3, 3))
+            for _ in range(20_000)]
 
 
 @lru_cache(256)
