@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from firsthand.capture.anchor import Anchor, parse_anchors
 from firsthand.capture.driver import DRIVERS
 from firsthand.capture.errors import FirsthandError, unknown
 from firsthand.capture.plugins import names
@@ -43,12 +44,15 @@ class Rig:
     """The constant latencies that ``firsthand calibrate`` found."""
     source: str = "wearable"
     """Which rung of the data ladder its takes are."""
+    anchors: tuple[Anchor, ...] = ()
+    """Boards and tags that stand still where it is worn."""
 
     def to_json(self) -> dict[str, Any]:
         """What goes into a session's document."""
         devices = [{"name": d.name, "driver": d.driver, "options": dict(d.options), "encode": dict(d.encode), "required": d.required,
                     "on_lost": d.on_lost} for d in self.devices]
-        return {"name": self.name, "pre_roll_s": self.pre_roll_s, "sync": str(self.sync) if self.sync else None, "devices": devices}
+        return {"name": self.name, "pre_roll_s": self.pre_roll_s, "sync": str(self.sync) if self.sync else None, "devices": devices,
+                **({"anchors": [anchor.to_json() for anchor in self.anchors]} if self.anchors else {})}
 
 
 def load_rig(path: Path) -> Rig:
@@ -64,6 +68,7 @@ def load_rig(path: Path) -> Rig:
     if not isinstance(tables, list) or not tables:
         raise FirsthandError(f"{path} names no device; add a [[device]] table with a name and a driver")
     document.setdefault("name", path.stem)
+    anchors = parse_anchors(f"{path}", document.pop("anchor", []))
     sync = document.pop("sync", None)
     values = _checked(f"{path}", document, Rig, {"name": str, "pre_roll_s": (int, float), "source": str})
     if not 0 <= values.get("pre_roll_s", 0) <= 30:
@@ -74,7 +79,7 @@ def load_rig(path: Path) -> Rig:
             raise FirsthandError(f"{path}: two devices are called {device.name!r}; give each a name of its own")
     if sync is not None and not isinstance(sync, str):
         raise FirsthandError(f"{path}: sync is {sync!r}; it is the file that 'firsthand calibrate --save' wrote, as text")
-    return Rig(devices=devices, sync=path.parent / sync if sync else None, **values)
+    return Rig(devices=devices, sync=path.parent / sync if sync else None, anchors=anchors, **values)
 
 
 def _device(path: Path, number: int, table: Any) -> Device:

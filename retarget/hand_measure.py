@@ -85,7 +85,7 @@ def measure_by_depths(local_m: Floats, xy: Floats, depths: JointDepths, side: Si
 
 
 def with_distance(size: HandSize, local_m: Floats, xy: Floats, wrist_z_m: Floats, side: Side, tracker: str) -> HandSize:
-    """The same with how the tracker misjudges distance, from its joints (N, 21, 3), their rays (N, 21, 2), and the wrist's distances (N,)."""
+    """The same with how the tracker misjudges distance, from its joints (N, 21, 3), their rays (N, 21, 2), and the wrist's depths (N,)."""
     by_size = place_by_size(local_m, xy, side, replace(size, distance=1.0))[:, WRIST, 2]
     ratio = wrist_z_m / by_size
     ratio = ratio[np.isfinite(ratio)]

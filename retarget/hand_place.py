@@ -40,8 +40,8 @@ CHUNK = 2048
 
 def place(side: Side, t_ns: npt.NDArray[np.int64], frames: HandFrames, camera: CameraCalibration, depths: JointDepths | None,
           T_world_cam: Floats | None, size: HandSize = ADULT) -> HandTrack:
-    """The track of one hand. `depths`: those of its joints, where anything but its size tells them; without `T_world_cam` (N, 4, 4) it is
-    in the camera."""
+    """The track of one hand. `depths`: those of its joints, where anything but its size tells them. Without `T_world_cam`, shape (N, 4, 4),
+    or (N, 21, 4, 4) with a pose for each joint, it is in the camera."""
     n = len(t_ns)
     rows = np.flatnonzero(frames.detected)
     xy, local = rays(frames.points_px[rows], camera), frames.local_m[rows]
@@ -54,8 +54,9 @@ def place(side: Side, t_ns: npt.NDArray[np.int64], frames: HandFrames, camera: C
     seen = frames.detected & (points[..., 2] > 0).all(1)  # behind the camera is nowhere
     posed = np.ones(n, np.bool_)
     if T_world_cam is not None:
-        posed = np.isfinite(T_world_cam[:, 0, 0])
-        points = np.einsum("nij,nkj->nki", T_world_cam[:, :3, :3], points) + T_world_cam[:, None, :3, 3]
+        T = T_world_cam[:, None] if T_world_cam.ndim == 3 else T_world_cam
+        posed = np.array(np.isfinite(T[..., 0, 0]).all(1), np.bool_)
+        points = (T[..., :3, :3] @ points[..., None])[..., 0] + T[..., :3, 3]
     seen &= posed
     filled = bridged(seen, frames.filled & posed)
     provenance = np.where(seen, MEASURED, np.where(filled, INTERPOLATED, ABSENT))

@@ -101,7 +101,7 @@ def read_sizes(library: Path, wearer: str) -> dict[Side, HandSize]:
 
 
 def sizes_of(episode: Episode) -> dict[Side, HandSize]:
-    """The hands of an episode's wearer as far as they were measured; empty for an episode outside of a session, whose wearer nobody knows."""
+    """The hands of an episode's wearer as far as they were measured; empty for an episode outside of a session."""
     try:
         wearer = str(episode.session().get("wearer") or "")
     except DamagedError:

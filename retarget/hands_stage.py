@@ -1,11 +1,12 @@
 """The hands stage: from ``recording.h5`` to ``hands.h5``."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from firsthand.capture.anchor import Anchor
 from firsthand.capture.calibration import CameraCalibration
 from firsthand.capture.errors import FirsthandError
 from firsthand.capture.files import Provenance, sha256
@@ -21,10 +22,10 @@ from firsthand.retarget.hand_measure import size_for
 from firsthand.retarget.hand_place import place
 from firsthand.retarget.hand_size import HandSize, sizes_of, tracker_identity
 from firsthand.retarget.hand_track import Hands, read_hands
-from firsthand.retarget.head_pose import COLUMNS, poses_at
 from firsthand.retarget.quality import assess, told
 from firsthand.retarget.smooth import smoothed
 from firsthand.retarget.tracker import DEFAULT_TRACKER, open_tracker
+from firsthand.retarget.world_frame import anchors_of, world_of
 
 Progress = Callable[[int, int], None]
 
@@ -42,27 +43,29 @@ def make_hands(episode: Episode, *, tracker: str = DEFAULT_TRACKER, workers: int
     The same for any number of `workers`, the processes that look at pictures; one a core if not given. `progress` gets frames done and
     frames in all. Raises `FirsthandError` when the recording has no camera, does not decode, or the tracker is not installed.
     """
-    sizes = sizes_of(episode)
+    sizes, anchors = sizes_of(episode), anchors_of(episode)
     parameters = {**open_tracker(tracker).parameters, **PARAMETERS, "assumed_fov_deg": ASSUMED_FOV_DEG,
-                  "hand_size": {side: size.to_json() for side, size in sizes.items()}}
+                  "hand_size": {side: size.to_json() for side, size in sizes.items()}, "anchors": [a.to_json() for a in anchors]}
     made_from = Provenance({"recording.h5": sha256(episode.recording_path)}, parameters, STAGE)
     if not force and (current := _current(episode, made_from)):
         return current
     with episode.recording() as recording:
-        hands = track_hands(recording, tracker, made_from, progress, sizes, workers)
+        hands = track_hands(recording, tracker, made_from, progress, sizes, workers, anchors)
     hands.write(episode.hands_path)
     return read_hands(episode.hands_path)
 
 
 def track_hands(recording: Recording, tracker: str, made_from: Provenance, progress: Progress | None = None,
-                sizes: Mapping[Side, HandSize] | None = None, workers: int | None = None) -> Hands:
-    """Both hands in an open recording, by the tracker of that name. `sizes`: of the wearer's hands, as far as they were measured."""
+                sizes: Mapping[Side, HandSize] | None = None, workers: int | None = None, anchors: Sequence[Anchor] = ()) -> Hands:
+    """Both hands in an open recording, by the tracker of that name. `sizes`: of the wearer's hands, where they were measured; `anchors`:
+    boards and tags that stand still."""
     stream = recording.camera()
     t_ns = stream.t_ns
     height_px, width_px = stream.image(0).shape[:2]
     camera, findings = optics(recording, stream.spec.name, width_px, height_px)
     detections = detect(stream, tracker, camera, workers=workers, progress=progress)
-    poses, pose_findings = _head_poses(recording, stream.spec.name, t_ns)
+    world = world_of(recording, stream, camera, anchors)
+    poses = world.T_world_cam
     identity = associate(detections, width_px)
     frames = {side: gather(pieces, len(t_ns)) for side, pieces in identity.hands.items()}
     depths = _joint_depths(recording, stream, frames, camera)
@@ -70,9 +73,10 @@ def track_hands(recording: Recording, tracker: str, made_from: Provenance, progr
     tracks = {}
     for side, found in frames.items():
         hand = size_for(side, sizes or {}, found, camera, depths.get(side), seen_by)
-        tracks[side] = smoothed(place(side, t_ns, found, camera, depths.get(side), poses, hand), poses)
+        moved = world.of_joints(t_ns, found.points_px, camera)
+        tracks[side] = smoothed(place(side, t_ns, found, camera, depths.get(side), moved, hand), poses)
     hands = Hands(stream.spec.name, t_ns, "camera" if poses is None else "world", camera, tracks, poses, provenance=made_from)
-    return replace(hands, findings=(*findings, *pose_findings, *identity.findings, *told(assess(hands), len(t_ns))))
+    return replace(hands, findings=(*findings, *world.findings, *identity.findings, *told(assess(hands), len(t_ns))))
 
 
 def optics(recording: Recording, camera: str, width_px: int, height_px: int) -> tuple[CameraCalibration, list[str]]:
@@ -98,19 +102,6 @@ def _current(episode: Episode, made_from: Provenance) -> Hands | None:
     except FirsthandError:  # something else, or cut off: made again
         return None
     return hands if hands.provenance == made_from else None
-
-
-def _head_poses(recording: Recording, camera: str, t_ns: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64] | None, list[str]]:
-    """``T_world_cam`` per frame, NaN where not known; None when it is known nowhere."""
-    streams = [s for s in recording.role("pose", about=camera) if set(COLUMNS) <= set(s.spec.names)]
-    if not streams:
-        return None, []
-    stream = streams[0]
-    poses = poses_at(t_ns, stream.t_ns, stream.values[:, [stream.spec.names.index(c) for c in COLUMNS]])
-    missing = int(np.isnan(poses[:, 0, 0]).sum())
-    if missing == len(t_ns):
-        return None, [f"the head's poses in stream {stream.spec.name} lie outside the video; hands are in the camera's frame"]
-    return poses, [f"the head's pose is not known in {missing} of {len(t_ns)} frames; hands are absent there"] if missing else []
 
 
 def _joint_depths(recording: Recording, stream: Stream, frames: dict[Side, HandFrames],

@@ -3,6 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from firsthand.capture.synthetic.rotation import quat_wxyz
+
 Floats = npt.NDArray[np.float64]
 
 COLUMNS = ("x", "y", "z", "qw", "qx", "qy", "qz")
@@ -36,6 +38,14 @@ def poses_at(t_ns: npt.NDArray[np.int64], pose_t_ns: npt.NDArray[np.int64], pose
     out[known, 3, 3] = 1.0
     out[known, :3, 3] = a[:, :3] * (1 - w) + b[:, :3] * w
     out[known, :3, :3] = rotations(slerp(a[:, 3:], b[:, 3:], w))
+    return out
+
+
+def pose_rows(T: Floats) -> Floats:
+    """Poses (N, 4, 4) as rows of `COLUMNS`, shape (N, 7); NaN stays NaN."""
+    known = np.isfinite(T[:, 0, 0])
+    out = np.full((len(T), 7), np.nan)
+    out[known, :3], out[known, 3:] = T[known, :3, 3], quat_wxyz(T[known, :3, :3])
     return out
 
 

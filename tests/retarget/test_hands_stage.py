@@ -22,6 +22,7 @@ from firsthand.retarget.hands_stage import make_hands, nearest_rows, optics
 from firsthand.retarget.head_pose import COLUMNS
 from firsthand.retarget.metric import face_ray, rays
 from firsthand.retarget.tracker import TRACKERS, Detection
+from firsthand.retarget.world_frame import NOWHERE
 
 WIDTH, HEIGHT, FPS = 160, 120, 30
 CAMERA = CameraCalibration(np.array([[150.0, 0, 79.5], [0, 150.0, 59.5], [0, 0, 1]]), WIDTH, HEIGHT)
@@ -110,7 +111,7 @@ def test_an_exact_hand_comes_out_exactly_where_it_was(tmp_path: Path, script: Ca
     done: list[tuple[int, int]] = []
     hands = make_hands(record(tmp_path, 40), tracker="scripted", progress=lambda *step: done.append(step))
     track = hands.tracks["right"]
-    assert hands.frame == "camera" and hands.findings == () and set(hands.tracks) == {"right"}
+    assert hands.frame == "camera" and hands.findings == (NOWHERE,) and set(hands.tracks) == {"right"}
     np.testing.assert_allclose(track.points_m, points, atol=0.002)
     assert (track.provenance == MEASURED).all() and (track.metric == MONO).all()
     assert done == [(i + 1, 40) for i in range(40)]
@@ -206,7 +207,7 @@ def test_no_hand_in_a_video_is_a_finding(tiny_library: Path) -> None:
 def test_little_seen_is_a_finding(tmp_path: Path, script: Callable[..., None]) -> None:
     script([[seen_at(p)] if i < 20 or i >= 60 else [] for i, p in enumerate(wrists(80)[:, None] + HAND)])
     findings = make_hands(record(tmp_path, 80), tracker="scripted").findings
-    assert findings == ("the right hand was seen in 40 of 80 frames (50 %)",
+    assert findings == (NOWHERE, "the right hand was seen in 40 of 80 frames (50 %)",
                         "the right hand was out of sight for more than 1 s once, at most 1.4 s")
 
 
