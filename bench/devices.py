@@ -179,7 +179,9 @@ def judge_stream(case: Case, recording: Recording, name: str, truth: Truth, wear
         lacking = int(stream.sequence[-1] - stream.sequence[0]) + 1 - len(stream)
     elif not (np.diff(stream.sequence) == 1).all():
         wrong.append("sequences are not the count of rows")
-    told_missing = sum(gap["missing"] for _, gap in recording.gaps if gap["stream"] == name)
+    gaps = [gap for _, gap in recording.gaps if gap["stream"] == name]
+    wrong += [f"it was gone for {(gap['to_host_ns'] - gap['from_host_ns']) * 1e-9:.1f} s" for gap in gaps if gap["cause"] == "vanished"]
+    told_missing = sum(gap["missing"] for gap in gaps if gap["cause"] != "vanished")
     wrong += [] if told_missing == lacking else [f"{lacking} are missing and {told_missing} are told"]
     rate = (len(stream) - 1) / (stream.host_ns[-1] - stream.host_ns[0]) * 1e9
     return {"rows": len(stream), "rate_hz": round(float(rate), 2), "lost": len(between) - len(rows), "in_gaps": told_missing,

@@ -71,10 +71,11 @@ def odd(rng: Random, data: bytes, share: float = 0.02) -> bytes:
     return (data[:at] + rng.randbytes(min(12, len(data) - at)) + data[at + 12 :])[: len(data)]
 
 
-def poses(rng: Random, form: str, number: int) -> bytes:
-    """Places and unit quaternions, 7 floats each; quaternions of halves, w first or last."""
-    return b"".join(struct.pack(form, rng.gauss(0, 1), rng.gauss(0, 1e3), rng.gauss(0, 1), *(rng.choice((0.5, -0.5)) for _ in range(4)))
-                    for _ in range(number))
+def pool(form: str, rows: int, count: int = 500) -> list[bytes]:
+    """Places and unit quaternions of halves, 7 floats a row, made once; messages take theirs from here."""
+    rng = np.random.default_rng(3)
+    values = np.concatenate([rng.normal(size=(count, rows, 3)) * (1, 1e3, 1), rng.choice((0.5, -0.5), (count, rows, 4))], 2)
+    return [item.astype(form).tobytes() for item in values]
 
 
 def alpha(rng: Random, _: list[bytes]) -> bytes:
@@ -84,17 +85,22 @@ def alpha(rng: Random, _: list[bytes]) -> bytes:
     return odd(rng, line.encode())
 
 
-def mvn(rng: Random, _: list[bytes]) -> bytes:
-    """A datagram of the right form."""
-    count, fingers = rng.choice(((23, 0), (63, 40), (40, 40)))
-    head = struct.pack(">6sIBBIBBBBHH", b"MXTP02", rng.randrange(8), 128, count, rng.randrange(2**32), 0, 23, 0, fingers, 0, 32 * count)
-    flat = poses(rng, ">7f", count)
-    return head + odd(rng, b"".join(struct.pack(">i", n + 1) + flat[28 * n : 28 * n + 28] for n in range(count)), 0.1)
+def mvn() -> Make:
+    """Datagrams of the right form."""
+    items = {count: [b"".join(struct.pack(">i", n + 1) + flat[28 * n : 28 * n + 28] for n in range(count))
+                     for flat in pool(">f4", count, 200)] for count in (23, 40, 63)}
+
+    def make(rng: Random, _: list[bytes]) -> bytes:
+        count, fingers = rng.choice(((23, 0), (63, 40), (40, 40)))
+        head = struct.pack(">6sIBBIBBBBHH", b"MXTP02", rng.randrange(8), 128, count, rng.randrange(2**32), 0, 23, 0, fingers, 0, 32 * count)
+        return head + odd(rng, rng.choice(items[count]), 0.1)
+
+    return make
 
 
 def rgmp(definitions: list[bytes]) -> Make:
     """Frames of the right form: mostly joints of a device that is known, at growing times."""
-    time_us = counted(1000)
+    time_us, joints = counted(1000), pool("<f4", 26)
 
     def make(rng: Random, _: list[bytes]) -> bytes:
         kind = rng.random()
@@ -107,32 +113,33 @@ def rgmp(definitions: list[bytes]) -> Make:
             return struct.pack("<III", 3, 4, rng.choice((101, 102, rng.randrange(2**32))))
         t_us = next(time_us) if rng.random() < 0.999 else rng.randrange(2**64)
         payload = struct.pack("<IIQ", rng.choice((101, 102, 101, 102, rng.randrange(2**32))), rng.choice((0, 0, 1, 1, 2)), t_us)
-        payload += odd(rng, poses(rng, "<7f", 26), 0.1)
+        payload += odd(rng, rng.choice(joints), 0.1)
         return struct.pack("<II", rng.choice((2,) * 30 + (9,)), len(payload)) + payload
 
     return make
 
 
-def update(seeds: int = 200) -> Make:
+def update(count: int = 1000) -> Make:
     """HandUpdates of the right form."""
-    rng = np.random.default_rng(0)
-    rigid = []
-    for R, place in zip(from_rotation_vector(rng.normal(size=(seeds, 3))), rng.normal(size=(seeds, 3)), strict=True):
+    seeds, chance, rigid = np.random.default_rng(0), Random(0), []
+    for R, place in zip(from_rotation_vector(seeds.normal(size=(200, 3))), seeds.normal(size=(200, 3)), strict=True):
         T = np.eye(4)
         T[:3, :3], T[:3, 3] = R, place
         rigid.append(b"".join(floating(n + 1, float(v)) for n, v in enumerate(T.ravel())))
 
+    def matrix() -> bytes:
+        if chance.random() < 0.005:
+            return b"".join(bytes([8 * n + 5]) + chance.randbytes(4) for n in range(1, chance.randint(1, 16)))
+        return chance.choice(rigid)
+
+    def hand() -> bytes:
+        joints = b"".join(embedded(1, matrix()) for _ in range(chance.choice((25, 27, 27, 3, 40))))
+        return embedded(1, matrix()) + embedded(2, joints)
+
+    hands, heads = [hand() for _ in range(count)], [matrix() for _ in range(count)]
+
     def make(rng: Random, _: list[bytes]) -> bytes:
-        def matrix() -> bytes:
-            if rng.random() < 0.005:
-                return b"".join(bytes([8 * n + 5]) + rng.randbytes(4) for n in range(1, rng.randint(1, 16)))
-            return rng.choice(rigid)
-
-        def hand() -> bytes:
-            joints = b"".join(embedded(1, matrix()) for _ in range(rng.choice((25, 27, 27, 3, 40))))
-            return embedded(1, matrix()) + embedded(2, joints)
-
-        return embedded(1, hand()) + embedded(2, hand()) + embedded(3, matrix())
+        return embedded(1, odd(rng, rng.choice(hands))) + embedded(2, rng.choice(hands)) + embedded(3, rng.choice(heads))
 
     return make
 
@@ -197,7 +204,7 @@ def targets() -> dict[str, Callable[[], Target]]:
         "rokoko": lambda: Target(read_studio, [*plain[:4], *sent("rokoko")[:4]], studio),
         "rokoko-sdk": lambda: Target(through(RgmpFrames, RgmpReader()), solver, rgmp([m for m in solver if m[0] == 1])),
         "udcap": lambda: Target(read_udcap, sent("udcap")),
-        "xsens": lambda: Target(MvnReader(0, 1), sent("xsens"), mvn),
+        "xsens": lambda: Target(MvnReader(0, 1), sent("xsens"), mvn()),
         "vision-pro": lambda: Target(read_update, sent("vision-pro"), update()),
         "lsl": lambda: Target(LslReader("glove", np.ones(21), 20), [packed(b"S", 1.5, range(21)), packed(b"C", 1.5, [0.1])], sample),
         "stretchsense": lambda: Target(through(SizedFrames, read_hand_engine), [sized(m) for m in hand],
