@@ -17,9 +17,6 @@ from firsthand.capture.emulator import Emulation
 from firsthand.capture.emulators.imu import head_of
 from firsthand.capture.emulators.lucidgloves import GRAB, PINCH_M, shares
 from firsthand.capture.emulators.wearer import Wearer
-from firsthand.capture.encode import open_encoder
-from firsthand.capture.realsense.scene import Scene
-from firsthand.capture.recording import Recording
 from firsthand.capture.skeleton import TIPS, Side
 from firsthand.capture.synthetic.rotation import quat_wxyz
 
@@ -135,7 +132,6 @@ class Case:
     """The raw messages that one sent message becomes."""
     stamp_ns: Told = lambda message, stream: None
     count: Told = lambda message, stream: None
-    encode: dict[str, str] = field(default_factory=dict)
 
 
 def of_side(message: bytes, stream: str) -> bool:
@@ -229,30 +225,4 @@ CASES = (
          stamp_ns=json_number(("t_us",), 1e3), count=json_number(("seq",), 1)),
     Case("imu", "json", "pty:{folder}/imu", JSON_IMU, 200, {"imu": Truth(inertial, 6e-5)}, raw="imu-raw",
          stamp_ns=json_number(("t_us",), 1e3), count=json_number(("seq",), 1)),
-    Case("realsense", "realsense", "", {"software": {"seed": SEED}}, 30, {}, encode={"head-depth": "depth-zstd"}),
 )  # fmt: skip
-
-
-def judge_realsense(recording: Recording) -> dict[str, dict[str, Any]]:
-    """Hold each stream of the software camera against its scene, bit by bit."""
-    scene, streams = Scene(seed=SEED), {}
-    for name, kind in (("head", "color"), ("head-depth", "depth"), ("head-accel", "accel"), ("head-gyro", "gyro")):
-        stream = recording[name]
-        sequence = stream.sequence.tolist()
-        if kind == "color":
-            jpeg = open_encoder(stream.spec)
-            off = [float([(bytes(stream.payload(i)), 1)] != jpeg.encode(scene.color(n))) for i, n in enumerate(sequence)]
-        elif kind == "depth":
-            off = [np.abs(np.nan_to_num(stream.depth_m(i)) - scene.depth(n) * np.float32(1e-3)).max() for i, n in enumerate(sequence)]
-        else:
-            off = [np.abs(row - scene.motion(kind, n)).max() for row, n in zip(stream.values, sequence, strict=True)]
-        wrong = [f"values are off by up to {max(off):.3g}"] if max(off) else []
-        if stream.device_ns.tolist() != [scene.stamp_us(kind, n) * 1000 for n in sequence]:
-            wrong.append("stamps are not those of the scene")
-        lost = sequence[-1] - sequence[0] + 1 - len(stream)
-        told = sum(gap["missing"] for _, gap in recording.gaps if gap["stream"] == name)
-        wrong += [] if told == lost else [f"{lost} are missing and {told} are told"]
-        rate = (len(stream) - 1) / (stream.host_ns[-1] - stream.host_ns[0]) * 1e9
-        streams[name] = {"rows": len(stream), "rate_hz": round(float(rate), 2), "lost": lost, "in_gaps": told,
-                         "worst_error": float(max(off)), "worst_turn": 0.0, "session_ms": None, "wrong": wrong}
-    return streams

@@ -13,9 +13,6 @@ message it came of, by the raw messages kept beside it (LSL: by its counter). Th
   emulator was too late for. `gaps` must tell of what was dropped and lost, all and only that, where the device counts;
 * the session clock's time is within 3 ms of when the message left, its constant delay aside, where the device stamps.
 
-`realsense` is the SDK's own software device in the driver's process, whose CPU is both that of the camera and that of reading it: depth,
-IMU, stamps and the JPEGs of the colour that it showed must be the same to the bit; it drops nothing.
-
 CPU is the device's process, its share of a core. Goals: nothing lost, and all of the above. The last line is one JSON object; exit 0 only
 when each goal is met. The table stands in docs/devices/README.md.
 """
@@ -30,20 +27,19 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from device_truths import CASES, DROPS, SEED, Case, Truth, judge_realsense
+from device_truths import CASES, DROPS, SEED, Case, Truth
 
 from firsthand.capture.certificate import certify
 from firsthand.capture.emulator import EMULATORS, Emulation
 from firsthand.capture.emulators.wearer import Wearer
 from firsthand.capture.live.supervisor import Supervisor
 from firsthand.capture.plugins import find
-from firsthand.capture.realsense.scene import Scene
 from firsthand.capture.recording import Recording
 from firsthand.capture.rig import Device, Rig
 from firsthand.capture.skeleton import Side
@@ -95,12 +91,10 @@ def take(case: Case, folder: Path, seconds: float) -> tuple[Path, float]:
     """Record one take; its folder, and what share of a core the device's process took."""
     port = free_port()
     options = filled(case.options, port=port, folder=folder)
-    if case.driver not in ("lsl", "realsense"):
+    if case.driver != "lsl":
         options["rate_hz"] = case.rate_hz
-    rig = Rig("bench", (Device(case.driver, case.driver, options, case.encode),), pre_roll_s=0)
-    if case.driver == "realsense":
-        Scene(**options["software"]).prepare()
-    with emulated(case.emulator, filled(case.to, port=port, folder=folder)) if case.to else nullcontext(), \
+    rig = Rig("bench", (Device(case.driver, case.driver, options),), pre_roll_s=0)
+    with emulated(case.emulator, filled(case.to, port=port, folder=folder)), \
             Supervisor(rig, folder / "logs", lambda: folder / "000") as recorder:
         if not recorder.wait(lambda s: s.state == "ready" and not s.missing_devices, 60):
             raise SystemExit(f"{case.emulator} did not come up: {recorder.status().devices}")
@@ -132,13 +126,10 @@ def judge(case: Case, folder: Path, seconds: float) -> dict[str, Any]:
     wearer = Wearer(emulation)
     with Recording(folder / "recording.h5") as recording:
         timing = {s.stream: s for s in certify(recording).streams}
-        if case.driver == "realsense":
-            streams = judge_realsense(recording)
-        else:
-            longest_s = recording.duration_s + 60
-            messages = find("emulators", EMULATORS, case.emulator)(emulation)
-            sent = [(due_ns, bytes(message)) for due_ns, message in takewhile(lambda m: m[0] < longest_s * 1e9, messages)]
-            streams = {name: judge_stream(case, recording, name, truth, wearer, sent) for name, truth in case.truths.items()}
+        longest_s = recording.duration_s + 60
+        messages = find("emulators", EMULATORS, case.emulator)(emulation)
+        sent = [(due_ns, bytes(message)) for due_ns, message in takewhile(lambda m: m[0] < longest_s * 1e9, messages)]
+        streams = {name: judge_stream(case, recording, name, truth, wearer, sent) for name, truth in case.truths.items()}
         first, spans_s = next(iter(streams)), {name: span_s(recording[name]) for name in streams}
         return {"streams": streams, "lost": sum(of["lost"] for of in streams.values()), "rows": sum(of["rows"] for of in streams.values()),
                 "wrong": [f"{name}: {what}" for name, of in streams.items() for what in of["wrong"]] + [
@@ -224,9 +215,8 @@ def said(case: Case, found: dict[str, Any], used: float) -> str:
                                (("glove",), *(("share", 1.0) if case.emulator == "lucidgloves" else ("mdeg", np.degrees(1) * 1e3)))):
         worst = [s["worst_error"] * scale for name, s in streams.items() if name.startswith(kinds)]
         errors += [f"{max(worst):.2g} {unit}"] if worst else []
-    errors = errors if case.to else ["not 0" if found["wrong"] else "0"]
     held = [s["session_ms"] for s in streams.values() if s["session_ms"] is not None]
-    transport = case.to.partition(":")[0].replace("tcp-serve", "tcp").replace("pty", "serial").upper().replace("-", " ") or "SDK"
+    transport = case.to.partition(":")[0].replace("tcp-serve", "tcp").replace("pty", "serial").upper().replace("-", " ")
     return (f"| `{case.emulator}` | {transport} | {case.rate_hz:g} | {rates} | {found['stamps']} | {f'{max(held):.2g}' if held else '-'} | "
             f"{found['lost']} of {found['rows']} | {sum(s['in_gaps'] for s in streams.values()) or '-'} | {', '.join(errors)} | "
             f"{100 * used:.0f} % |")
