@@ -32,6 +32,8 @@ FEWEST_BONES, FEWEST_JOINTS = 8, 5
 SHORTEST_M = 0.003
 TOGETHER = 15
 """So many frames in a row are about one look: the errors of neighbours are alike."""
+COARSE_SIGMA_M = 0.012
+"""Depths with a larger error say nothing of single bones."""
 MOST_FRAMES = 1500
 """More add nothing."""
 FARTHEST_SCALE = 0.3
@@ -50,8 +52,7 @@ def measure(joints_m: Floats, noise_m: float, *, method: str, what: str) -> Hand
     frames = int((np.isfinite(joints_m).all(2).sum(1) >= FEWEST_JOINTS).sum())
     seen = count >= FEWEST_FRAMES
     if seen.sum() < FEWEST_BONES:
-        raise FirsthandError(f"the size of the hand cannot be told from {what}: {frames} frames in which its joints' places are known, and "
-                             f"{FEWEST_FRAMES} are needed; show the open hand to the sensor for some seconds")
+        raise _too_little(what, frames)
     y, sigma = np.zeros(20), np.full(20, np.inf)
     quarters = np.nanquantile(lengths[:, seen], (0.25, 0.5, 0.75), axis=0)
     middle = np.sqrt(np.maximum(quarters[1] ** 2 - 2 * noise_m**2, (0.5 * quarters[1]) ** 2))  # noise lengthens what is short
@@ -74,7 +75,10 @@ def measure_by_depths(local_m: Floats, xy: Floats, depths: JointDepths, side: Si
     rows = np.flatnonzero(np.isfinite(local_m).all((1, 2)) & np.isfinite(xy).all((1, 2)))
     rows = rows[:: max(len(rows) // MOST_FRAMES, 1)]
     local_m, xy = local_m[rows], xy[rows]
-    depths = plausible(depths.at(rows), place_by_size(local_m, xy, side)[:, WRIST, 2])
+    adult = place_by_size(local_m, xy, side)
+    depths = plausible(depths.at(rows), adult[:, WRIST, 2])
+    if np.nanmedian(depths.sigma_m) > COARSE_SIGMA_M:
+        return _by_distance(adult[..., 2], depths, tracker, what)
     fitted, good = fit_to_depths(local_m, xy, depths, side, ADULT)
     z = np.where(good, depths.z_m, np.nan)
     size = measure(np.concatenate([xy * z[..., None], z[..., None]], -1), float(np.median(depths.sigma_m)),
@@ -82,6 +86,25 @@ def measure_by_depths(local_m: Floats, xy: Floats, depths: JointDepths, side: Si
     held = np.flatnonzero(good.any(1))
     wrist_z = settle(fitted[held], depths.at(held), good[held])[:, WRIST]
     return with_distance(size, local_m[held], xy[held], wrist_z, side, tracker)
+
+
+def _by_distance(adult_z_m: Floats, depths: JointDepths, tracker: str, what: str) -> HandSize:
+    """The size of a hand whose joints' depths are too coarse for lengths of bones: as much larger than the adult's as it is further away
+    than that would be, at `adult_z_m` (N, 21). What the tracker misjudges is in it, so that its `distance` is 1."""
+    seen = np.isfinite(depths.z_m).sum(1) >= FEWEST_JOINTS
+    if seen.sum() < FEWEST_FRAMES:
+        raise _too_little(what, int(seen.sum()))
+    ratio = np.nanmedian(depths.z_m[seen] / adult_z_m[seen], axis=1)
+    low, middle, high = np.quantile(ratio, (0.16, 0.5, 0.84))
+    scale = float(np.clip(middle, 0.75, 1.3))
+    bones = ADULT_BONES_M * scale
+    share = float(np.clip((high - low) / 2 / middle, 0.02, 0.3))
+    return HandSize(bones, bones * np.hypot(PROPORTION_SIGMA, share), 1.0, share, tracker, METRIC[depths.metric], int(seen.sum()))
+
+
+def _too_little(what: str, frames: int) -> FirsthandError:
+    return FirsthandError(f"the size of the hand cannot be told from {what}: {frames} frames in which its joints' places are known, and "
+                          f"{FEWEST_FRAMES} are needed; show the open hand to the sensor for some seconds")
 
 
 def with_distance(size: HandSize, local_m: Floats, xy: Floats, wrist_z_m: Floats, side: Side, tracker: str) -> HandSize:

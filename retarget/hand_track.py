@@ -22,7 +22,7 @@ PROVENANCE = ("absent", "measured", "glove", "fused", "interpolated", "predicted
 """How a joint is known; the stored code is the place in this tuple. ``fixed`` is by a person."""
 ABSENT, MEASURED, GLOVE, FUSED, INTERPOLATED, PREDICTED, FIXED = range(7)
 
-METRIC = ("none", "mono", "mono_scaled", "depth", "device")
+METRIC = ("none", "mono", "mono_scaled", "stereo", "depth", "device")
 """Where the distance to the hand comes from, least trusted first; the stored code is the place in this tuple."""
 
 
@@ -127,12 +127,13 @@ def read_hands(path: Path) -> Hands:
     """Read a ``hands.h5``. Raises `FirsthandError` when it is missing or something else."""
     with open_derived(path, "firsthand.hands", "firsthand process") as file:
         t_ns = file["t_ns"][()]
+        metric = np.array([METRIC.index(str(name)) for name in file.attrs["metric_codes"]], np.uint8)  # older files have fewer
         tracks = {}
         for side in SIDES:
             if f"tracks/{side}" in file:
                 g = file[f"tracks/{side}"]
                 tracks[side] = HandTrack(side, t_ns, g["points_m"][()], g["points_px"][()], g["local_m"][()], g["sigma_m"][()],
-                                         g["provenance"][()], g["metric"][()], g["score"][()],
+                                         g["provenance"][()], metric[g["metric"][()]], g["score"][()],
                                          g["raw_m"][()] if "raw_m" in g else None)
         return Hands(str(file.attrs["camera"]), t_ns, file.attrs["frame"], CameraCalibration.read(file["intrinsics"]), tracks,
                      file["T_world_cam"][()] if "T_world_cam" in file else None, tuple(map(str, file.attrs["findings"])),

@@ -24,6 +24,7 @@ from firsthand.retarget.hand_size import HandSize, sizes_of, tracker_identity
 from firsthand.retarget.hand_track import Hands, read_hands
 from firsthand.retarget.quality import assess, told
 from firsthand.retarget.smooth import smoothed
+from firsthand.retarget.stereo import second_view, stereo_depths
 from firsthand.retarget.tracker import DEFAULT_TRACKER, open_tracker
 from firsthand.retarget.world_frame import anchors_of, world_of
 
@@ -69,6 +70,11 @@ def track_hands(recording: Recording, tracker: str, made_from: Provenance, progr
     identity = associate(detections, width_px)
     frames = {side: gather(pieces, len(t_ns)) for side, pieces in identity.hands.items()}
     depths = _joint_depths(recording, stream, frames, camera)
+    if frames and not depths and (pair := second_view(recording, stream, camera)):
+        beside, other = pair
+        seen = associate(detect(beside, tracker, other, workers=workers, progress=progress), other.width_px).hands
+        others = {side: gather(pieces, len(beside)) for side, pieces in seen.items()}
+        depths = stereo_depths(t_ns, frames, camera, beside.t_ns, others, other)
     seen_by = tracker_identity(open_tracker(tracker).parameters)
     tracks = {}
     for side, found in frames.items():

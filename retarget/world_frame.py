@@ -44,8 +44,8 @@ class World:
     """What a person should know."""
 
     def of_joints(self, t_ns: Times, points_px: Floats, camera: CameraCalibration) -> Floats | None:
-        """Poses that take things seen at pixels (N, K, 2) of the frames at `t_ns` (N,) to the world: shape (N, K, 4, 4) for a rolling shutter,
-        whose rows see the world one after the other; else (N, 1, 4, 4)."""
+        """Poses that take things seen at pixels (N, K, 2) of the frames at `t_ns` (N,) to the world: shape (N, K, 4, 4) for a rolling
+        shutter, whose rows see the world one after the other; else (N, 1, 4, 4)."""
         if self.T_world_cam is None or self.at is None:
             return None
         if not camera.rolling_s_px.any():
