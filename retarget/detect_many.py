@@ -88,7 +88,8 @@ class _Pool:
         while busy:
             name, event = self._events.get()
             if event["event"] == "status":
-                self._done[name] = event["done"]
+                if name in busy and busy[name].start == event["first"]:  # one of the last span may come late
+                    self._done[name] = event["done"]
             elif event["event"] == "done":
                 finished += event["frames"]
                 del busy[name]

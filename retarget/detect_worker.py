@@ -7,6 +7,7 @@ import os
 import queue
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,16 @@ def main() -> None:
             stream, tracker = recording[config["stream"]], flattened(open_tracker(config["tracker"]), camera)
             for order in orders:
                 wanted = range(order["first"], order["last"])
-                found = detect_units(stream, tracker, wanted, lambda done: outbox.say("status", done=done))
+                found = detect_units(stream, tracker, wanted, partial(_tell, outbox, wanted.start))
                 write_found(Path(order["into"]), found)
                 outbox.say("done", frames=len(found))
     except FirsthandError as error:
         outbox.say("fault", reason=str(error), damaged=isinstance(error, DamagedError))
         outbox.flush()
+
+
+def _tell(outbox: Outbox, first: int, done: int) -> None:
+    outbox.say("status", first=first, done=done)
 
 
 def _orders() -> Iterator[dict[str, Any]]:
