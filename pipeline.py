@@ -11,9 +11,9 @@ from firsthand.capture.library import Episode
 from firsthand.retarget.action_track import Actions
 from firsthand.retarget.actions_stage import make_actions
 from firsthand.retarget.hand_track import Hands
+from firsthand.retarget.hand_way import AUTO, check_way
 from firsthand.retarget.hands_stage import make_hands
 from firsthand.retarget.robot import load_robot
-from firsthand.retarget.tracker import DEFAULT_TRACKER, open_tracker
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much is done, and of how much."""
@@ -37,7 +37,7 @@ class Processed:
                 "findings": list(self.findings)}
 
 
-def process(episodes: Sequence[Episode], robots: Sequence[str], *, tracker: str = DEFAULT_TRACKER, workers: int | None = None,
+def process(episodes: Sequence[Episode], robots: Sequence[str], *, tracker: str = AUTO, workers: int | None = None,
             force: bool = False, progress: Progress | None = None, faults: list[str] | None = None) -> list[Processed]:
     """Bring every episode up to date. What is current already is read, not made again.
 
@@ -47,7 +47,7 @@ def process(episodes: Sequence[Episode], robots: Sequence[str], *, tracker: str 
     """
     for robot in robots:
         load_robot(robot)
-    open_tracker(tracker)
+    check_way(tracker)
     done: list[Processed] = []
     for episode in episodes:
         try:

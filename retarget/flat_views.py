@@ -75,6 +75,14 @@ def flat_views(camera: CameraCalibration) -> list[FlatView]:
     return [_view(camera, yaw, pitch) for pitch in pitches for yaw in yaws]
 
 
+def middle_view(camera: CameraCalibration) -> FlatView | None:
+    """One flat view of the middle of a curved picture, as wide as may be; None for a picture that is flat enough as it is."""
+    views = flat_views(camera)
+    if len(views) <= 1:
+        return views[0] if views else None
+    return _view(camera, (0.0, float(WIDEST_RAD)), (0.0, float(WIDEST_RAD)))
+
+
 def _spread(angles: Floats) -> list[tuple[float, float]]:
     """Middle and width (rad) of each view along one side of the picture."""
     low, high = float(np.nanmin(angles)), float(np.nanmax(angles))

@@ -16,17 +16,20 @@ from firsthand.capture.skeleton import MIDDLE_MCP, WRIST, Side
 from firsthand.retarget.association import associate
 from firsthand.retarget.detect import PARAMETERS
 from firsthand.retarget.detect_many import detect
-from firsthand.retarget.hand_depth import PATCH_M, JointDepths, patch_depths, sensor_depths
+from firsthand.retarget.device_hands import device_hands, hands_without_camera
+from firsthand.retarget.external_hands import read_external
+from firsthand.retarget.hand_choice import chosen
+from firsthand.retarget.hand_depth import PATCH_M, patch_depths, sensor_depths
 from firsthand.retarget.hand_frames import HandFrames, gather
 from firsthand.retarget.hand_measure import size_for
 from firsthand.retarget.hand_place import place
 from firsthand.retarget.hand_size import HandSize, sizes_of, tracker_identity
-from firsthand.retarget.hand_track import Hands, read_hands
+from firsthand.retarget.hand_track import Hands, HandTrack, read_hands
+from firsthand.retarget.hand_way import AUTO, HandWay, hand_way
 from firsthand.retarget.quality import assess, told
 from firsthand.retarget.smooth import smoothed
 from firsthand.retarget.stereo import second_view, stereo_depths
-from firsthand.retarget.tracker import DEFAULT_TRACKER, open_tracker
-from firsthand.retarget.world_frame import anchors_of, world_of
+from firsthand.retarget.world_frame import World, anchors_of, world_of
 
 Progress = Callable[[int, int], None]
 
@@ -37,15 +40,18 @@ ASSUMED_FOV_DEG = 70.0
 """Field of view along the longer side of a picture whose camera is unknown."""
 
 
-def make_hands(episode: Episode, *, tracker: str = DEFAULT_TRACKER, workers: int | None = None, progress: Progress | None = None,
+def make_hands(episode: Episode, *, tracker: str = AUTO, workers: int | None = None, progress: Progress | None = None,
                force: bool = False) -> Hands:
     """Track both hands on the reference camera's frames and write ``hands.h5``; current ones are read instead, unless `force`.
 
-    The same for any number of `workers`, the processes that look at pictures; one a core if not given. `progress` gets frames done and
-    frames in all. Raises `FirsthandError` when the recording has no camera, does not decode, or the tracker is not installed.
+    `tracker` is ``auto`` (a device's own hands, and the pictures where it has none), ``device``, ``npz:PATH`` or one of `TRACKERS`. The
+    same for any number of `workers`, the processes that look at pictures; one a core if not given. `progress` gets frames done and frames in
+    all. Raises `FirsthandError` when the recording has neither pictures nor hands, does not decode, or the tracker is not installed.
     """
     sizes, anchors = sizes_of(episode), anchors_of(episode)
-    parameters = {**open_tracker(tracker).parameters, **PARAMETERS, "assumed_fov_deg": ASSUMED_FOV_DEG,
+    with episode.recording() as recording:
+        way = hand_way(tracker, recording)
+    parameters = {**way.parameters, **PARAMETERS, "assumed_fov_deg": ASSUMED_FOV_DEG,
                   "hand_size": {side: size.to_json() for side, size in sizes.items()}, "anchors": [a.to_json() for a in anchors]}
     made_from = Provenance({"recording.h5": sha256(episode.recording_path)}, parameters, STAGE)
     if not force and (current := _current(episode, made_from)):
@@ -58,31 +64,51 @@ def make_hands(episode: Episode, *, tracker: str = DEFAULT_TRACKER, workers: int
 
 def track_hands(recording: Recording, tracker: str, made_from: Provenance, progress: Progress | None = None,
                 sizes: Mapping[Side, HandSize] | None = None, workers: int | None = None, anchors: Sequence[Anchor] = ()) -> Hands:
-    """Both hands in an open recording, by the tracker of that name. `sizes`: of the wearer's hands, where they were measured; `anchors`:
-    boards and tags that stand still."""
+    """Both hands in an open recording, by what `tracker` means for it (`hand_way`). `sizes`: of the wearer's hands, where they were
+    measured; `anchors`: boards and tags that stand still."""
+    way = hand_way(tracker, recording)
+    if not recording.role("camera"):
+        hands = replace(hands_without_camera(recording), provenance=made_from)
+        return replace(hands, findings=(*hands.findings, *told(assess(hands), len(hands.t_ns))))
     stream = recording.camera()
-    t_ns = stream.t_ns
     height_px, width_px = stream.image(0).shape[:2]
     camera, findings = optics(recording, stream.spec.name, width_px, height_px)
-    detections = detect(stream, tracker, camera, workers=workers, progress=progress)
     world = world_of(recording, stream, camera, anchors)
+    device = device_hands(recording, stream, camera) if way.device else None
+    tracks: dict[Side, HandTrack] = {}
+    if device is not None:
+        world, tracks = device.settled(world)
+        findings = list(device.findings)
+    if (way.tracker or way.file) and not (device is not None and device.suffices(tracks)):
+        tracks, more = chosen(tracks, *_in_pictures(recording, stream, camera, way, world, sizes or {}, workers, progress))
+        findings += more
     poses = world.T_world_cam
-    identity = associate(detections, width_px)
+    hands = Hands(stream.spec.name, stream.t_ns, "camera" if poses is None else "world", camera, tracks, poses, provenance=made_from)
+    return replace(hands, findings=(*findings, *world.findings, *told(assess(hands), len(hands.t_ns))))
+
+
+def _in_pictures(recording: Recording, stream: Stream, camera: CameraCalibration, way: HandWay, world: World,
+                 sizes: Mapping[Side, HandSize], workers: int | None, progress: Progress | None) -> tuple[dict[Side, HandTrack], list[str]]:
+    """Both hands as a camera's pictures show them, and what a person should know."""
+    t_ns = stream.t_ns
+    external = read_external(way.file, t_ns, camera) if way.file else None
+    detections = external.found(len(t_ns)) if external else detect(stream, str(way.tracker), camera, workers=workers, progress=progress)
+    identity = associate(detections, camera.width_px)
     frames = {side: gather(pieces, len(t_ns)) for side, pieces in identity.hands.items()}
-    depths = _joint_depths(recording, stream, frames, camera)
-    if frames and not depths and (pair := second_view(recording, stream, camera)):
+    depths = {side: sensor_depths(skin_m) for side, skin_m in skin_depths(recording, stream, frames, camera).items()}
+    if way.tracker and frames and not depths and (pair := second_view(recording, stream, camera)):
         beside, other = pair
-        seen = associate(detect(beside, tracker, other, workers=workers, progress=progress), other.width_px).hands
+        seen = associate(detect(beside, way.tracker, other, workers=workers, progress=progress), other.width_px).hands
         others = {side: gather(pieces, len(beside)) for side, pieces in seen.items()}
         depths = stereo_depths(t_ns, frames, camera, beside.t_ns, others, other)
-    seen_by = tracker_identity(open_tracker(tracker).parameters)
+    seen_by = tracker_identity(way.parameters)
     tracks = {}
     for side, found in frames.items():
-        hand = size_for(side, sizes or {}, found, camera, depths.get(side), seen_by)
+        hand = size_for(side, sizes, found, camera, depths.get(side), seen_by)
         moved = world.of_joints(t_ns, found.points_px, camera)
-        tracks[side] = smoothed(place(side, t_ns, found, camera, depths.get(side), moved, hand), poses)
-    hands = Hands(stream.spec.name, t_ns, "camera" if poses is None else "world", camera, tracks, poses, provenance=made_from)
-    return replace(hands, findings=(*findings, *world.findings, *identity.findings, *told(assess(hands), len(t_ns))))
+        track = place(side, t_ns, found, camera, depths.get(side), moved, hand)
+        tracks[side] = smoothed(external.as_told(track, found, world.T_world_cam) if external else track, world.T_world_cam)
+    return tracks, identity.findings
 
 
 def optics(recording: Recording, camera: str, width_px: int, height_px: int) -> tuple[CameraCalibration, list[str]]:
@@ -110,9 +136,9 @@ def _current(episode: Episode, made_from: Provenance) -> Hands | None:
     return hands if hands.provenance == made_from else None
 
 
-def _joint_depths(recording: Recording, stream: Stream, frames: dict[Side, HandFrames],
-                  camera: CameraCalibration) -> dict[Side, JointDepths]:
-    """What a depth sensor says of the joints, by side. Empty without a depth stream."""
+def skin_depths(recording: Recording, stream: Stream, frames: Mapping[Side, HandFrames],
+                camera: CameraCalibration) -> dict[Side, npt.NDArray[np.float64]]:
+    """Depth of the skin at the joints in metres, (N, 21) by side; NaN where there is none. Empty without a depth stream."""
     sensors = recording.role("depth", about=stream.spec.name)
     if not sensors or not frames:
         return {}
@@ -129,7 +155,7 @@ def _joint_depths(recording: Recording, stream: Stream, frames: dict[Side, HandF
             points = frames[side].points_px[i]
             palm_px = float(np.linalg.norm(points[MIDDLE_MCP] - points[WRIST])) * shrink[0]
             out[side][i] = patch_depths(image, (points + 0.5) * shrink - 0.5, palm_px * PATCH_M / PALM_M)
-    return {side: sensor_depths(skin_m) for side, skin_m in out.items()}
+    return out
 
 
 def nearest_rows(t_ns: npt.NDArray[np.int64], other_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
