@@ -31,7 +31,7 @@ class Table:
         return FirsthandError(f"robot card {self.card}: {self._name(field)} {what}")
 
     def _name(self, field: str) -> str:
-        return f"{self.place}.{field}" if self.place else field
+        return ".".join(filter(None, (self.place, field)))
 
     def _get(self, field: str, default: Any, wanted: str) -> Any:
         if field not in self.values and default is REQUIRED:

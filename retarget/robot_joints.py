@@ -1,6 +1,7 @@
 """The joints of a robot card: a tree of links, and the box its active joints may move in."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,11 +52,22 @@ def read_joints(card: Table, root: str) -> Joints:
     Raises `FirsthandError` for an unknown parent, a circle, inverted limits, or mimic limits that leave a joint no room.
     """
     table = card.table("joints")
-    joints = {name: _read_joint(table.table(name), name) for name in table.values}
+    return assemble(table, [_read_joint(table.table(name), name) for name in table.values], root)
+
+
+def assemble(table: Table, listed: Sequence[Joint], root: str) -> Joints:
+    """What `read_joints` does, for joints from anywhere; faults name `table`."""
+    joints = {joint.name: joint for joint in listed}
     ordered = _parents_first(table, joints, root)
     active = [joint for joint in joints.values() if joint.kind != FIXED and not joint.mimic]
     if not active:
-        raise card.fault("joints", "has no joint that moves; a hand needs at least one of type revolute or prismatic")
+        raise table.fault("", "has no joint that moves; a robot needs at least one of type revolute or prismatic")
+    for joint in active:
+        if not (math.isfinite(joint.lower) and math.isfinite(joint.upper) and joint.lower < joint.upper):
+            free, key = joint.lower != joint.upper, _key(joint.name)
+            told = "has no limits; write them" if free else f"may only stand at {joint.lower:g}; fix it"
+            entry = "{ limits = [-1.0, 1.0] }" if free else f"{{ at = {joint.lower:g} }}"
+            raise table.fault(joint.name, f"{told} in a card, under [joints]: {key} = {entry}")
     place = {joint.name: i for i, joint in enumerate(active)}
     lower, upper = np.array([j.lower for j in active]), np.array([j.upper for j in active])
     velocity = np.array([j.velocity for j in active])
@@ -77,6 +89,11 @@ def read_joints(card: Table, root: str) -> Joints:
         T_base_root=np.eye(4),
     )  # fmt: skip
     return Joints(tuple(place), tuple(_UNITS[j.kind] for j in active), lower, upper, velocity, chain)
+
+
+def _key(name: str) -> str:
+    """A joint's name as TOML takes it for a key."""
+    return name if name.isascii() and name.replace("_", "").replace("-", "").isalnum() else f'"{name}"'
 
 
 def _read_joint(table: Table, name: str) -> Joint:
