@@ -49,7 +49,7 @@ class Whole(Counting):
 
 class Dying(Counting):
     def detect(self, t_ns, image):
-        if t_ns > 20_000_000 * 400:
+        if 400 < t_ns // 20_000_000 < 450:
             print("out of paper", file=sys.stderr, flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
         return []
