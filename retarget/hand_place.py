@@ -14,7 +14,7 @@ from firsthand.retarget.hand_frames import HandFrames, bridged, interpolate, lea
 from firsthand.retarget.hand_shape import shaped
 from firsthand.retarget.hand_size import ADULT, HandSize
 from firsthand.retarget.hand_track import ABSENT, INTERPOLATED, MEASURED, METRIC, HandTrack
-from firsthand.retarget.metric import face_ray, rays
+from firsthand.retarget.metric import face_ray, facing, rays
 from firsthand.retarget.pieces import LONGEST_GAP
 
 Floats = npt.NDArray[np.float64]
@@ -78,9 +78,15 @@ def place_by_size(local_m: Floats, xy: Floats, side: Side, size: HandSize = ADUL
 
 
 def _by_size(local_m: Floats, xy: Floats, side: Side, size: HandSize) -> tuple[Floats, Floats]:
-    """The same without NaN; and how badly each hand fits its picture, shape (N,)."""
-    fitted = fit_hand(shaped(face_ray(local_m, xy), side, size.bones_m), xy)
-    return _on_rays(fitted, xy) * size.distance, misfit(fitted, xy)
+    """The same without NaN; and how badly each hand fits its picture, shape (N,).
+
+    Fitted by a camera turned to face it, as the tracker saw it: far from the axis the plane z = 1 stretches what is on it.
+    """
+    R = facing(xy)
+    ahead = np.concatenate([xy, np.ones((*xy.shape[:2], 1))], -1) @ R
+    faced = ahead[..., :2] / ahead[..., 2:]
+    fitted = fit_hand(shaped(local_m, side, size.bones_m), faced)
+    return np.einsum("nij,nkj->nki", R, _on_rays(fitted, faced)) * size.distance, misfit(fitted, faced)
 
 
 def _on_rays(points_m: Floats, xy: Floats, z: Floats | None = None) -> Floats:
@@ -110,7 +116,7 @@ class _Placed:
 
 def _in_camera(local_m: Floats, xy: Floats, depths: JointDepths | None, side: Side, size: HandSize) -> _Placed:
     points, bad = _by_size(local_m, xy, side, size)
-    sigma = size.distance_sigma * np.repeat(points[:, WRIST, 2:], 21, 1)
+    sigma = size.distance_sigma * np.repeat(np.linalg.norm(points[:, WRIST], axis=1)[:, None], 21, 1)
     metric, stretch = np.full(len(points), SCALED if size.method else MONO, np.uint8), np.full(len(points), np.nan)
     if depths is None:
         return _Placed(points, sigma, metric, stretch, bad)
@@ -158,11 +164,11 @@ def _stretched(placed: _Placed, rows: npt.NDArray[np.int64]) -> _Placed:
 
 def _steadied(placed: _Placed, t_ns: npt.NDArray[np.int64]) -> _Placed:
     """Frames placed by size moved along their rays to distances that a hand can have had one after the other. `t_ns` (N,)."""
-    z, by_depth = placed.points_m[:, WRIST, 2], np.isfinite(placed.stretch)
-    if by_depth.all() or not (z > 0).all():
+    far, by_depth = np.linalg.norm(placed.points_m[:, WRIST], axis=1), np.isfinite(placed.stretch)
+    if by_depth.all():
         return placed
-    likely = steady(t_ns, z, np.where(by_depth, SURE_SIGMA, SHARE_SIGMA * np.sqrt(1 + placed.misfit**2)))
-    share = np.where(by_depth, 1.0, likely / z)[:, None]
+    likely = steady(t_ns, far, np.where(by_depth, SURE_SIGMA, SHARE_SIGMA * np.sqrt(1 + placed.misfit**2)))
+    share = np.where(by_depth, 1.0, likely / far)[:, None]
     return _Placed(placed.points_m * share[..., None], placed.sigma_m * share, placed.metric, placed.stretch, placed.misfit)
 
 
