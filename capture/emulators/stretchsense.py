@@ -28,7 +28,7 @@ def messages(emulation: "Emulation") -> Iterator[tuple[int, bytes]]:
     wearer, side, rate = Wearer(emulation), emulation.side, max(1, round(emulation.rate_hz or RATE_HZ))
     for tick, now in wearer.along(ticks(emulation, RATE_HZ)):
         own = (now.points_m[side] - now.points_m[side][0]) @ now.R_world_hand[side]
-        bones = [_bone(f"hand_{side[0]}", np.zeros(3), now.R_world_hand[side])]
+        bones = [(f"hand_{side[0]}", np.zeros(3), now.R_world_hand[side])]
         for finger, first in FINGERS.items():
             joints = [own[first + k] for k in range(4)]
             if finger != "thumb":
@@ -37,25 +37,28 @@ def messages(emulation: "Emulation") -> Iterator[tuple[int, bytes]]:
             for k, (joint, after) in enumerate(pairwise(joints)):
                 turn = _pointing(after - joint)
                 number = k + 1 if finger == "thumb" else k
-                bones.append(_bone(f"{finger}_{number:02d}_{side[0]}", before.T @ (joint - place), before.T @ turn))
+                bones.append((f"{finger}_{number:02d}_{side[0]}", before.T @ (joint - place), before.T @ turn))
                 before, place = turn, joint
         frames = tick.sequence
         seconds = 36_000 + frames // rate
         code = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{frames % rate:02d}"
-        text = json.dumps({"timecode": code, "frameRate": rate, "poseName": "none", "bones": bones}, separators=(",", ":")).encode()
+        text = json.dumps({"timecode": code, "frameRate": rate, "poseName": "none", "bones": _told(bones)}, separators=(",", ":")).encode()
         yield tick.due_ns, len(text).to_bytes(4, "big") + text
 
 
-def _bone(name: str, step_m: Floats, turn: Floats) -> dict[str, Any]:
-    w, x, y, z = quat_wxyz((QUARTER.T @ turn)[None])[0].tolist()
-    a = float(np.sqrt(0.5))
-    return {"name": name, "translation": [round(v, 5) for v in (step_m * 100).tolist()], "pre_rotation": [round(a, 7), 0, 0, round(a, 7)],
-            "rotation": [round(v, 7) for v in (x, y, z, w)], "post_rotation": [0, 0, 0, 1]}
+def _told(bones: list[tuple[str, Floats, Floats]]) -> list[dict[str, Any]]:
+    """Bones as they are sent, from name, step (m) and turn of each."""
+    quats = quat_wxyz(QUARTER.T @ np.array([turn for _, _, turn in bones]))
+    steps_cm, a = 100 * np.array([step for _, step, _ in bones]), round(float(np.sqrt(0.5)), 7)
+    return [{"name": name, "translation": [round(v, 5) for v in step], "pre_rotation": [a, 0, 0, a],
+             "rotation": [round(v, 7) for v in (x, y, z, w)], "post_rotation": [0, 0, 0, 1]}
+            for (name, _, _), step, (w, x, y, z) in zip(bones, steps_cm.tolist(), quats.tolist(), strict=True)]
 
 
 def _pointing(along: Floats) -> Floats:
     """Axes whose x points along a direction."""
-    x = along / np.linalg.norm(along)
+    x = along / np.sqrt(along @ along)
     z = np.array([0.0, 0.0, 1.0]) - x[2] * x
-    z /= np.linalg.norm(z)
-    return np.stack([x, np.cross(z, x), z], 1)
+    z /= np.sqrt(z @ z)
+    y = (z[1] * x[2] - z[2] * x[1], z[2] * x[0] - z[0] * x[2], z[0] * x[1] - z[1] * x[0])
+    return np.stack([x, y, z], 1)
