@@ -21,6 +21,7 @@ TASKS: dict[str, str] = {
     "pour": "firsthand.capture.synthetic.pour:pour",
     "fold": "firsthand.capture.synthetic.fold:fold",
     "calibrate": "firsthand.capture.synthetic.calibrate:calibrate",
+    "free-motion": "firsthand.capture.synthetic.free_motion:free_motion",
     "fast": "firsthand.capture.synthetic.hard:fast",
     "leave": "firsthand.capture.synthetic.hard:leave",
     "cross": "firsthand.capture.synthetic.hard:cross",

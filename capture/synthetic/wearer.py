@@ -12,12 +12,11 @@ import numpy.typing as npt
 
 from firsthand.capture.calibration import Calibration, CameraCalibration
 from firsthand.capture.errors import FirsthandError, unknown
-from firsthand.capture.skeleton import INDEX_TIP, KNUCKLES, THUMB_TIP, TIPS, WRIST, Side
+from firsthand.capture.skeleton import INDEX_TIP, KNUCKLES, SIDES, THUMB_TIP, TIPS, WRIST
 from firsthand.capture.stream import StreamSpec
 from firsthand.capture.synthetic.ahead import rendered
 from firsthand.capture.synthetic.devices import DeviceClock, Link, Timeline, run_device, sample_times_ns
 from firsthand.capture.synthetic.driver import Payload, Start, SyntheticDriver, Take
-from firsthand.capture.synthetic.hand import GLOVE_NAMES, glove_rad
 from firsthand.capture.synthetic.head import HeadMotion
 from firsthand.capture.synthetic.raster import View
 from firsthand.capture.synthetic.renderer import Renderer
@@ -27,6 +26,7 @@ from firsthand.capture.synthetic.skin import TONES, Look
 from firsthand.capture.synthetic.table import wooden_table
 from firsthand.capture.synthetic.task import make_task
 from firsthand.capture.synthetic.truth import TrueHand, TrueSegment, TrueStream, Truth
+from firsthand.capture.synthetic.worn import GLOVE_HZ, TRACKER_HZ, Worn
 
 Floats = npt.NDArray[np.floating[Any]]
 Doubles = npt.NDArray[np.float64]
@@ -35,14 +35,15 @@ HFOV_DEG = 75.0
 CAMERA, DEPTH, IMU, POSE = "head", "head-depth", "imu", "head-pose"
 _SLEEVES: tuple[tuple[int, int, int], ...] = ((90, 60, 40), (60, 70, 120), (80, 90, 60), (150, 150, 145))
 _DRIFT_PPM = 50.0
-_RATES_HZ = {"glove-left": 120.0, "glove-right": 120.0, IMU: 200.0, POSE: 100.0}
+_RATES_HZ = {"glove-left": GLOVE_HZ, "glove-right": GLOVE_HZ, IMU: 200.0, POSE: 100.0, "wrist-left": TRACKER_HZ, "wrist-right": TRACKER_HZ}
 _LINKS = {
     CAMERA: Link(4_000_000, 1_000_000), DEPTH: Link(5_000_000, 1_200_000), "glove-left": Link(1_500_000, 700_000, shape=1.0),
     "glove-right": Link(1_300_000, 700_000, shape=1.0), IMU: Link(500_000, 150_000), POSE: Link(1_000_000, 300_000),
+    "wrist-left": Link(2_000_000, 400_000), "wrist-right": Link(2_000_000, 400_000),
 }  # fmt: skip
-_STAMP_JITTER_NS = {CAMERA: 10_000.0, "glove-left": 5_000.0, "glove-right": 5_000.0, IMU: 2_000.0, POSE: 5_000.0}
+_STAMP_JITTER_NS = {CAMERA: 10_000.0, "glove-left": 5_000.0, "glove-right": 5_000.0, IMU: 2_000.0, POSE: 5_000.0,
+                    "wrist-left": 5_000.0, "wrist-right": 5_000.0}  # fmt: skip
 _BLUR_STEP_PX, _MOST_INSTANTS = 3.0, 12
-_GLOVE_NOISE_RAD = 0.008
 _ACCEL_NOISE, _ACCEL_BIAS = 0.03, 0.02
 _GYRO_NOISE, _GYRO_BIAS = 0.003, 0.002
 _POSE_NOISE_M, _POSE_NOISE_RAD = 0.0005, np.radians(0.05)
@@ -54,7 +55,8 @@ class Wearer:
     `skin` is 0 (lightest) to 4, `sleeve` False for bare arms; None lets the seed choose. `drop_rate` is the share of samples lost
     on each stream, `burst` the length of one longer outage of the right glove. `shutter_s` is how long the camera's shutter is open: what
     moves is blurred. `light` is the share of a bright room's light: pictures are darker and noisier. A `grey`
-    camera sees no colours, and one mounted with a `roll_deg` of 180 is upside down.
+    camera sees no colours, and one mounted with a `roll_deg` of 180 is upside down. With `glove_faults` of 1 the gloves are as wrong as
+    real ones that nobody calibrated; `wrist_trackers` adds one tracker a hand, see `Worn`.
 
     With `realtime` samples arrive at the pace of the wall clock, and pictures are rendered before the camera opens. The take starts when
     the host's monotonic clock shows `start_ns`, or at the moment the first driver is entered; with `loop` it is repeated for ever.
@@ -66,7 +68,7 @@ class Wearer:
                  sleeve: bool | None = None, size_px: tuple[int, int] = (640, 480), realtime: bool = False, drop_rate: float = 0.007,
                  burst: int = 0, start_ns: int | None = None, loop: bool = False,
                  latency_s: Mapping[str, float] | None = None, shutter_s: float = 0.0, light: float = 1.0,
-                 grey: bool = False, roll_deg: float = 0.0) -> None:
+                 grey: bool = False, roll_deg: float = 0.0, glove_faults: float = 0.0, wrist_trackers: bool = False) -> None:
         if loop and not realtime:
             raise FirsthandError("a synthetic take is only repeated in real time; set realtime = true, or loop = false")
         for name in latency_s or ():
@@ -91,6 +93,8 @@ class Wearer:
         self._start = Start(start_ns if realtime or start_ns is not None else uptime_ns)
         self._realtime, self._loop_ns = realtime, round(duration_s * 1e9) if loop else None
         self._drop_rate, self._burst = drop_rate, burst
+        self._numbers = [name for name in _RATES_HZ if wrist_trackers or not name.startswith("wrist-")]
+        self.worn = {side: Worn.put_on(side, self._rng(30 + k), glove_faults) for k, side in enumerate(SIDES)}
         self._links = {name: replace(link, min_latency_ns=round((latency_s or {}).get(name, link.min_latency_ns * 1e-9) * 1e9))
                        for name, link in _LINKS.items()}
         width, height = size_px
@@ -111,7 +115,7 @@ class Wearer:
     def timelines(self) -> dict[str, Timeline]:
         """Every stream's samples with their times, delivered or not."""
         lines = {}
-        for k, name in enumerate((CAMERA, *_RATES_HZ)):
+        for k, name in enumerate((CAMERA, *self._numbers)):
             rng = self._rng(100 + k)
             switched_on_ns = int(rng.integers(5_000_000_000, 90_000_000_000_000))
             clock = DeviceClock(switched_on_ns, float(rng.uniform(-_DRIFT_PPM, _DRIFT_PPM)), _STAMP_JITTER_NS[name])
@@ -130,7 +134,7 @@ class Wearer:
 
     def drivers(self) -> list[SyntheticDriver]:
         """The devices of this take, each on a clock of its own. Fresh ones start at the beginning again."""
-        return [self._camera_driver(), *(self._numeric_driver(name) for name in _RATES_HZ)]
+        return [self._camera_driver(), *(self._numeric_driver(name) for name in self._numbers)]
 
     def _camera_driver(self) -> SyntheticDriver:
         width, height = self.size_px
@@ -161,8 +165,7 @@ class Wearer:
                                realtime=self._realtime, loop_ns=self._loop_ns)
 
     def _numeric_driver(self, name: str) -> SyntheticDriver:
-        makers = {"glove-left": lambda: self._glove("left"), "glove-right": lambda: self._glove("right"), IMU: self._imu, POSE: self._pose}
-        spec, values = makers[name]()
+        spec, values = self._imu() if name == IMU else self._pose() if name == POSE else self._worn(name)
         values.setflags(write=False)
 
         def take(i: int) -> dict[str, Payload]:
@@ -171,12 +174,10 @@ class Wearer:
         return SyntheticDriver(name, (spec,), {name: self.timelines[name]}, lambda: take, self._start, self.write_truth, batch=16,
                                realtime=self._realtime, loop_ns=self._loop_ns)
 
-    def _glove(self, side: Side) -> tuple[StreamSpec, Floats]:
-        name = f"glove-{side}"
-        angles = glove_rad(self.task.hands[side].angles(self.seconds(name)))
-        noise = self._rng(20 + (side == "right")).normal(0, _GLOVE_NOISE_RAD, angles.shape)
-        spec = StreamSpec(name, "numeric", "glove", names=GLOVE_NAMES, units=("rad",) * 20, rate_hz=_RATES_HZ[name], side=side)
-        return spec, angles + noise
+    def _worn(self, name: str) -> tuple[StreamSpec, Floats]:
+        worn = self.worn["left" if name.endswith("left") else "right"]
+        made, purpose = (worn.glove, 20) if name.startswith("glove-") else (worn.tracker, 24)
+        return made(name, self.task.hands[worn.side], self.seconds(name), self._rng(purpose + (worn.side == "right")))
 
     def _imu(self) -> tuple[StreamSpec, Floats]:
         rng = self._rng(22)
