@@ -7,8 +7,10 @@ measured; and with the picture alone, their size measured by depth in another ta
 as well have hands larger by some share, that much further away: the same picture. So that case is counted for hands of the usual size and,
 as a sixth each, for hands 1.7 sigma (12 %) larger and smaller (Gauss and Hermite's three points for people's 7 %).
 
-*spread* is the root mean square of a joint's error along each axis over its sigma: 1 when sigma is one standard deviation. Rows are split
-by where the distance comes from, by how the joint is known, and by which joint it is.
+Some frames are taken from the tracker, one to five in a row, so that enough is interpolated.
+
+*spread* is the root mean square of a joint's error along each axis over its sigma: 1 when sigma is that of each coordinate. Rows
+are split by where the distance comes from, by how the joint is known, and by which joint it is.
 """
 
 import argparse
@@ -28,6 +30,7 @@ from firsthand.capture.recording import Recording
 from firsthand.capture.skeleton import KNUCKLES, SIDES, TIPS, WRIST, Side
 from firsthand.capture.synthetic.truth import Truth, read_truth
 from firsthand.retarget import hands_stage
+from firsthand.retarget.hand_depth import sensor_depths
 from firsthand.retarget.hand_frames import gather
 from firsthand.retarget.hand_measure import size_for
 from firsthand.retarget.hand_size import PEOPLE_SIGMA, HandSize, tracker_identity
@@ -38,6 +41,7 @@ Floats = npt.NDArray[np.float64]
 
 SCENES = ("plain", "pour", "fast", "leave", "cross", "dim")
 GROUPS = {"wrist": (WRIST,), "knuckles": KNUCKLES, "tips": TIPS, "between": (1, 2, 3, 6, 7, 10, 11, 14, 15, 18, 19)}
+OUTSIDE = "outside the picture"
 PEOPLE = ((1.0, 2 / 3), (1 + 3**0.5 * PEOPLE_SIGMA, 1 / 6), (1 - 3**0.5 * PEOPLE_SIGMA, 1 / 6))
 FEWEST = 500
 """Joints in a row that is held to the goal."""
@@ -67,16 +71,25 @@ def errors(hands: Hands, truth: Truth, frame: npt.NDArray[np.int64], people: boo
         true = truth.hands[side]
         on_it = palms(track.points_px, true.points_px[frame]) < 1
         camera = truth.T_world_cam[frame, None, :3, 3]
+        size_px = np.array([hands.intrinsics.width_px, hands.intrinsics.height_px])
+        inside = ((track.points_px >= 0) & (track.points_px < size_px)).all(2)  # (N, 21)
         for scale, weight in PEOPLE if people else PEOPLE[:1]:
             off = track.points_m - (camera + (true.points_m[frame] - camera) * (scale if people else 1.0))
             for metric in np.unique(track.metric):
                 for code in np.unique(track.provenance[track.provenance != ABSENT]):
-                    for group, joints in GROUPS.items():
+                    for group in (*GROUPS, OUTSIDE):
                         pick = (track.provenance == code) & (on_it & (track.metric == metric))[:, None]
-                        chosen = np.zeros(21, np.bool_)
-                        chosen[list(joints)] = True
-                        pick &= chosen
+                        pick &= ~inside if group == OUTSIDE else inside & np.isin(np.arange(21), GROUPS[group])
                         out.append((METRIC[metric], PROVENANCE[code], group, weight if people else 1.0, off[pick], track.sigma_m[pick]))
+    return out
+
+
+def with_gaps(detections: Any, seed: int) -> Any:
+    """The same with gaps of one to five frames, so that there is enough that was filled in."""
+    rng, out = np.random.default_rng(seed), [list(found) for found in detections]
+    for start in np.flatnonzero(rng.random(len(out)) < 0.03):
+        for frame in range(start, min(start + int(rng.integers(1, 6)), len(out))):
+            out[frame] = []
     return out
 
 
@@ -85,9 +98,9 @@ def measured_sizes(recording: Recording, hands: Hands, detections: Any, tracker:
     stream = recording.camera()
     identity = hands_stage.associate(detections, hands.intrinsics.width_px)
     frames = {side: gather(pieces, len(stream.t_ns)) for side, pieces in identity.hands.items()}
-    depths = hands_stage._joint_depths(recording, stream, frames, hands.intrinsics)
+    skins = hands_stage.skin_depths(recording, stream, frames, hands.intrinsics)
     who = tracker_identity(open_tracker(tracker).parameters)
-    return {side: size_for(side, {}, frames[side], hands.intrinsics, depths[side], who) for side in SIDES if side in frames}
+    return {side: size_for(side, {}, frames[side], hands.intrinsics, sensor_depths(skins[side]), who) for side in SIDES if side in frames}
 
 
 def rows(found: list[tuple[Any, ...]]) -> dict[str, dict[str, float]]:
@@ -124,7 +137,7 @@ def main() -> int:
                 truth = read_truth(episode.truth_path)
                 with episode.recording() as recording:
                     camera, _ = hands_stage.optics(recording, "head", 640, 480)
-                    detections = detect(recording.camera(), args.tracker, camera)
+                    detections = with_gaps(detect(recording.camera(), args.tracker, camera), seed)
                     hands_stage.detect = lambda *_a, seen=detections, **_k: seen
                     frame = recording["head"].sequence - truth.first_sequence
                     blind: Any = PictureAlone(recording)

@@ -36,6 +36,8 @@ COARSE_SIGMA_M = 0.012
 """Depths with a larger error say nothing of single bones."""
 MOST_FRAMES = 1500
 """More add nothing."""
+OTHER_TAKE_SIGMA = 0.055
+"""How far the misjudgement of distance in another take, with other poses, is from that in the one it was found in, as a share."""
 FARTHEST_SCALE = 0.3
 """A hand further from the adult's than this, as a logarithm, is none."""
 ROUNDS = 10
@@ -114,7 +116,8 @@ def with_distance(size: HandSize, local_m: Floats, xy: Floats, wrist_z_m: Floats
     ratio = ratio[np.isfinite(ratio)]
     low, middle, high = np.quantile(ratio, (0.16, 0.5, 0.84))
     middle = float(np.clip(middle, 0.6, 1.6))
-    return replace(size, distance=middle, distance_sigma=float(np.clip((high - low) / 2 / middle, 0.02, 0.3)), tracker=tracker)
+    share = np.hypot((high - low) / 2 / middle, OTHER_TAKE_SIGMA)
+    return replace(size, distance=middle, distance_sigma=float(np.clip(share, 0.02, 0.3)), tracker=tracker)
 
 
 def _posterior(y: Floats, sigma: Floats) -> tuple[Floats, Floats]:

@@ -20,14 +20,18 @@ from firsthand.retarget.pieces import LONGEST_GAP
 Floats = npt.NDArray[np.float64]
 
 MONO, SCALED = (METRIC.index(name) for name in ("mono", "mono_scaled"))
-SEEN_SIGMA_M, HIDDEN_SIGMA_M = 0.010, 0.025
-"""Of a joint in a frame with depth: one the sensor saw, and one it did not (hidden, or at an edge). Provisional."""
+SEEN_SIGMA_M = np.array([6.5, 9, 9, 9, 11, *(6.5, 9, 9, 11) * 4]) * 1e-3
+"""Of each joint, (21,), in a frame with depth, where the sensor saw it; this and what follows are held to the truth by bench/sigma.py."""
+HIDDEN = 2.5
+"""How much less sure a joint is that the sensor did not see: hidden, or at an edge."""
+OUTSIDE = 2.5
+"""... and one outside the picture, which the tracker can only have guessed."""
 SCALED_SIGMA = 0.05
-"""Of a joint's distance, as a share of it: placed by the hand's size, corrected by depth elsewhere. Provisional."""
+"""Of a joint's distance, as a share of it: placed by the hand's size, corrected by depth elsewhere."""
 SURE_SIGMA = 0.01
 """The same with depth, for what it says of frames without."""
-INTERPOLATED_SIGMA = 2.0
-"""How much less sure an interpolated joint is."""
+INTERPOLATED_SIGMA = 1.0
+"""How much less sure an interpolated joint is: over gaps as short as those that are filled no less, once the path is smoothed."""
 ALIKE_JOINTS = 4
 """The errors of so many joints' depths are as if they were one: what a whole hand's depth gains over a joint's."""
 WRIST_FROM_PICTURE = 0.5
@@ -50,6 +54,8 @@ def place(side: Side, t_ns: npt.NDArray[np.int64], frames: HandFrames, camera: C
     placed = _steadied(_stretched(placed, rows), t_ns[rows])
     points, sigma, metric = np.full((n, 21, 3), np.nan), np.full((n, 21), np.nan), np.zeros(n, np.uint8)
     points[rows], sigma[rows], metric[rows] = placed.points_m, placed.sigma_m, placed.metric
+    within = (frames.points_px > -0.5) & (frames.points_px < np.array([camera.width_px, camera.height_px]) - 0.5)
+    sigma *= np.where(within.all(2), 1, OUTSIDE)
 
     seen = frames.detected & (points[..., 2] > 0).all(1)  # behind the camera is nowhere
     posed = np.ones(n, np.bool_)
@@ -127,7 +133,7 @@ def _in_camera(local_m: Floats, xy: Floats, depths: JointDepths | None, side: Si
     fitted, good, depths = fitted[rows], good[rows], depths.at(rows)
     points[rows] = _on_rays(fitted, xy[rows], settle(fitted, depths, good))
     shared = np.maximum(depths.sigma_m - SENSOR_SIGMA_M, 0) / np.sqrt(ALIKE_JOINTS)
-    sigma[rows] = np.hypot(np.where(good, SEEN_SIGMA_M, HIDDEN_SIGMA_M), np.where(good, shared, np.nanmax(shared, 1, initial=0)[:, None]))
+    sigma[rows] = np.hypot(SEEN_SIGMA_M * np.where(good, 1, HIDDEN), np.where(good, shared, np.nanmax(shared, 1, initial=0)[:, None]))
     metric[rows], stretch[rows] = depths.metric, points[rows, WRIST, 2] / by_size_z[rows]
     return _Placed(points, sigma, metric, stretch, bad)
 

@@ -25,7 +25,7 @@ PEOPLE_SIGMA, PROPORTION_SIGMA = 0.07, 0.04
 """How far people's hands are from the middling adult's, as a share: the whole hand, and each bone beside that."""
 OTHER_HAND_SIGMA = 0.015
 """How much a person's hands differ, as a share."""
-UNSEEN_DISTANCE_SIGMA = 0.06
+UNSEEN_DISTANCE_SIGMA = 0.08
 """Of the distance by a measured size, as a share, where nothing has shown how the tracker misjudges it."""
 
 
@@ -39,7 +39,7 @@ class HandSize:
     """One standard deviation of each, shape (20,)."""
     distance: float = 1.0
     """What the distance by this size is to be multiplied with: trackers see hands flatter than they are, each in its own way."""
-    distance_sigma: float = 0.15
+    distance_sigma: float = 0.088
     """One standard deviation of a frame's distance after that, as a share."""
     tracker: str = ""
     """What `distance` was found for: the hash of the tracker's model, or its name."""
