@@ -15,7 +15,8 @@ def open_wearer(*, seed: int = 0, task: str = "pick-and-place", duration_s: floa
                 sleeve: bool | None = None, size_px: tuple[int, int] = (640, 480), realtime: bool = False, drop_rate: float = 0.007,
                 burst: int = 0, start_ns: int | None = None, loop: bool = False, only: Sequence[str] = (),
                 latency_s: Mapping[str, float] | None = None, shutter_s: float = 0.0, light: float = 1.0,
-                grey: bool = False, roll_deg: float = 0.0, glove_faults: float = 0.0, wrist_trackers: bool = False) -> list[Driver]:
+                grey: bool = False, roll_deg: float = 0.0, glove_faults: float = 0.0, wrist_trackers: bool = False,
+                anchors: Sequence[str] = (), stereo: bool = False, hand_scale: float = 1.0) -> list[Driver]:
     """The drivers of one take: head camera with depth, two gloves, IMU, head pose, wrist trackers if asked for. Arguments as of `Wearer`.
 
     `only` names the drivers wanted, so that each device may run in a process of its own; give these the same `start_ns` then. Each
@@ -25,7 +26,7 @@ def open_wearer(*, seed: int = 0, task: str = "pick-and-place", duration_s: floa
     wearer = Wearer(seed=seed, task=task, duration_s=duration_s, fps=fps, skin=skin, sleeve=sleeve, size_px=(int(width), int(height)),
                     realtime=realtime, drop_rate=drop_rate, burst=burst, start_ns=start_ns, loop=loop, latency_s=latency_s,
                     shutter_s=shutter_s, light=light, grey=grey, roll_deg=roll_deg, glove_faults=glove_faults,
-                    wrist_trackers=wrist_trackers)
+                    wrist_trackers=wrist_trackers, anchors=anchors, stereo=stereo, hand_scale=hand_scale)
     drivers = {driver.name: driver for driver in wearer.drivers()}
     for name in only:
         if name not in drivers:

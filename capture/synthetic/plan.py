@@ -92,6 +92,8 @@ class HandPlan:
     phase: float = 0.0
     """Makes one take's small movements differ from another's."""
     presses: tuple[Press, ...] = ()
+    scale: float = 1.0
+    """How many times as large as usual the hand is, in its bones; its flesh is as thick."""
 
     def _glide(self, t_s: Floats, values: Sequence[npt.ArrayLike]) -> Floats:
         return glide(t_s, np.array([key.t_s for key in self.keys]), np.asarray(values, np.float64))
@@ -132,7 +134,7 @@ class HandPlan:
 
     def local_m(self, t_s: Floats) -> Floats:
         """The 21 joints in the hand's own axes, shape (N, 21, 3); a left hand is already mirrored."""
-        return np.asarray(joints_m(self.angles(t_s)) @ self._mirror)
+        return np.asarray(joints_m(self.angles(t_s)) @ self._mirror * self.scale)
 
     def points_m(self, t_s: Floats) -> Floats:
         """The 21 joints in the world, shape (N, 21, 3)."""

@@ -12,7 +12,7 @@ from firsthand.capture.synthetic.raster import FAR, View
 
 Floats = npt.NDArray[np.floating[Any]]
 
-_PX_PER_M = 900
+PX_PER_M = 900
 _LEFT_M, _FAR_M = -1.0, 0.72
 """World x of the texture's left edge and y of its top edge: the table's far edge."""
 _SIZE_PX = (1800, 1000)
@@ -34,7 +34,7 @@ class Table:
     def backdrop(self, view: View) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
         """The empty table as the camera sees it, and its depth; infinite past its edge."""
         size = (view.width_px, view.height_px)
-        H = _homography(view, _PX_PER_M, _LEFT_M, _FAR_M)
+        H = _homography(view, PX_PER_M, _LEFT_M, _FAR_M)
         image = cv2.warpPerspective(self.texture, H, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         R, t = view.T_world_cam[:3, :3], view.T_world_cam[:3, 3]
         x = (np.arange(view.width_px, dtype=np.float32) - np.float32(view.K[0, 2])) / np.float32(view.K[0, 0])
@@ -48,6 +48,11 @@ class Table:
             cv2.copyTo(floor, past[:rows].astype(np.uint8), image[:rows])
             depth[:rows][past[:rows]] = FAR
         return image, depth  # type: ignore[return-value]
+
+
+def on_texture(x_m: float, y_m: float) -> tuple[float, float]:
+    """Column and row of the texture at a place on the table, world x and y."""
+    return (x_m - _LEFT_M) * PX_PER_M, (_FAR_M - y_m) * PX_PER_M
 
 
 def _homography(view: View, px_per_m: float, left_m: float, far_m: float) -> Floats:

@@ -1,6 +1,6 @@
 """The synthetic wearer: one take of a task, seen by a head camera, an IMU, a pose tracker and two gloves that can be wrong."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,9 +18,11 @@ from firsthand.capture.synthetic.ahead import rendered
 from firsthand.capture.synthetic.devices import DeviceClock, Link, Timeline, run_device, sample_times_ns
 from firsthand.capture.synthetic.driver import Payload, Start, SyntheticDriver, Take
 from firsthand.capture.synthetic.head import HeadMotion
+from firsthand.capture.synthetic.printed import printed
 from firsthand.capture.synthetic.raster import View
 from firsthand.capture.synthetic.renderer import Renderer
 from firsthand.capture.synthetic.rotation import from_rotation_vector, quat_wxyz
+from firsthand.capture.synthetic.second_camera import SECOND, second_camera
 from firsthand.capture.synthetic.sensor import DEPTH_UNIT_M, Sensor
 from firsthand.capture.synthetic.skin import TONES, Look
 from firsthand.capture.synthetic.table import wooden_table
@@ -56,7 +58,8 @@ class Wearer:
     on each stream, `burst` the length of one longer outage of the right glove. `shutter_s` is how long the camera's shutter is open: what
     moves is blurred. `light` is the share of a bright room's light: pictures are darker and noisier. A `grey`
     camera sees no colours, and one mounted with a `roll_deg` of 180 is upside down. With `glove_faults` of 1 the gloves are as wrong as
-    real ones that nobody calibrated; `wrist_trackers` adds one tracker a hand, see `Worn`.
+    real ones that nobody calibrated; `wrist_trackers` adds one tracker a hand, see `Worn`. `anchors` of `printed.ANCHORS` lie on the table,
+    `stereo` adds a second camera, and hands are `hand_scale` times as large as usual.
 
     With `realtime` samples arrive at the pace of the wall clock, and pictures are rendered before the camera opens. The take starts when
     the host's monotonic clock shows `start_ns`, or at the moment the first driver is entered; with `loop` it is repeated for ever.
@@ -68,12 +71,15 @@ class Wearer:
                  sleeve: bool | None = None, size_px: tuple[int, int] = (640, 480), realtime: bool = False, drop_rate: float = 0.007,
                  burst: int = 0, start_ns: int | None = None, loop: bool = False,
                  latency_s: Mapping[str, float] | None = None, shutter_s: float = 0.0, light: float = 1.0,
-                 grey: bool = False, roll_deg: float = 0.0, glove_faults: float = 0.0, wrist_trackers: bool = False) -> None:
+                 grey: bool = False, roll_deg: float = 0.0, glove_faults: float = 0.0, wrist_trackers: bool = False,
+                 anchors: Sequence[str] = (), stereo: bool = False, hand_scale: float = 1.0) -> None:
         if loop and not realtime:
             raise FirsthandError("a synthetic take is only repeated in real time; set realtime = true, or loop = false")
         for name in latency_s or ():
             if name not in _LINKS:
                 raise unknown("stream of the synthetic wearer", name, _LINKS)
+        if stereo and realtime:
+            raise FirsthandError("the synthetic wearer's second camera cannot paint in real time; set stereo = false, or realtime = false")
         if duration_s < 3:
             raise FirsthandError(f"a synthetic take of {duration_s} s is too short to do anything in; ask for 3 s or more")
         if skin is not None and not 0 <= skin < len(TONES):
@@ -83,6 +89,9 @@ class Wearer:
                                  f"(not {shutter_s:g} s at {fps:g} Hz)")
         self.seed, self.name, self.duration_s, self.fps, self.size_px = seed, task, duration_s, fps, size_px
         self.task = make_task(task, self._rng(1), duration_s)
+        if hand_scale != 1:
+            self.task = replace(self.task, hands={side: replace(plan, scale=hand_scale) for side, plan in self.task.hands.items()})
+        self.anchors, self.hand_scale, self._stereo = tuple(anchors), hand_scale, stereo
         choose = self._rng(2)
         tone, sleeve_bgr = int(choose.integers(len(TONES))), _SLEEVES[int(choose.integers(len(_SLEEVES)))]
         covered = bool(choose.random() < 0.6) if sleeve is None else sleeve
@@ -90,7 +99,7 @@ class Wearer:
         self._look = TONES[tone if skin is None else skin], sleeve_bgr if covered else None
         self.head = HeadMotion(float(choose.uniform(0, 6)), self.task.nods, roll_deg)
         uptime_ns = int(choose.integers(3_600_000_000_000, 144_000_000_000_000))  # of the host: one to forty hours
-        self._start = Start(start_ns if realtime or start_ns is not None else uptime_ns)
+        self.start = Start(start_ns if realtime or start_ns is not None else uptime_ns)
         self._realtime, self._loop_ns = realtime, round(duration_s * 1e9) if loop else None
         self._drop_rate, self._burst = drop_rate, burst
         self._numbers = [name for name in _RATES_HZ if wrist_trackers or not name.startswith("wrist-")]
@@ -106,7 +115,7 @@ class Wearer:
     def looks(self) -> tuple[Any, ...]:
         """Everything that decides what the camera sees; drops do not."""
         return self.seed, self.name, self.duration_s, self.fps, self.size_px, self.shutter_s, self.light, self.grey, self.roll_deg, \
-            *self._look
+            self.anchors, self.hand_scale, *self._look
 
     def _rng(self, purpose: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, purpose])
@@ -126,6 +135,9 @@ class Wearer:
         colour = lines[CAMERA]
         lines[DEPTH] = run_device(colour.t_ns, colour.clock, self._links[DEPTH], self._rng(99), drop_rate=self._drop_rate,
                                   device_ns=colour.device_ns)
+        if self._stereo:
+            lines[SECOND] = run_device(colour.t_ns, colour.clock, self._links[CAMERA], self._rng(98), drop_rate=self._drop_rate,
+                                       device_ns=colour.device_ns)
         return lines
 
     def seconds(self, stream: str) -> Floats:
@@ -134,7 +146,8 @@ class Wearer:
 
     def drivers(self) -> list[SyntheticDriver]:
         """The devices of this take, each on a clock of its own. Fresh ones start at the beginning again."""
-        return [self._camera_driver(), *(self._numeric_driver(name) for name in self._numbers)]
+        pair = [second_camera(self)] if self._stereo else []
+        return [self._camera_driver(), *pair, *(self._numeric_driver(name) for name in self._numbers)]
 
     def _camera_driver(self) -> SyntheticDriver:
         width, height = self.size_px
@@ -160,7 +173,7 @@ class Wearer:
             ahead = rendered(self)
             return lambda i: {CAMERA: ahead.payload(i, 0), DEPTH: ahead.payload(i, 1)}
 
-        return SyntheticDriver(CAMERA, specs, {name: self.timelines[name] for name in (CAMERA, DEPTH)}, prepare, self._start,
+        return SyntheticDriver(CAMERA, specs, {name: self.timelines[name] for name in (CAMERA, DEPTH)}, prepare, self.start,
                                self.write_truth, calibration=Calibration({CAMERA: self.camera, DEPTH: self.camera}),
                                realtime=self._realtime, loop_ns=self._loop_ns)
 
@@ -171,7 +184,7 @@ class Wearer:
         def take(i: int) -> dict[str, Payload]:
             return {name: values[i]}
 
-        return SyntheticDriver(name, (spec,), {name: self.timelines[name]}, lambda: take, self._start, self.write_truth, batch=16,
+        return SyntheticDriver(name, (spec,), {name: self.timelines[name]}, lambda: take, self.start, self.write_truth, batch=16,
                                realtime=self._realtime, loop_ns=self._loop_ns)
 
     def _worn(self, name: str) -> tuple[StreamSpec, Floats]:
@@ -208,7 +221,7 @@ class Wearer:
             grain += strength / noise.std() * noise
         choose = self._rng(4)
         other = TONES[int(choose.integers(len(TONES)))], _SLEEVES[int(choose.integers(len(_SLEEVES)))]
-        return Renderer(wooden_table(rng), Look(*self._look, grain), Look(*other, grain))
+        return Renderer(printed(wooden_table(rng), self.anchors), Look(*self._look, grain), Look(*other, grain))
 
     @cached_property
     def sensor(self) -> Sensor:
@@ -254,7 +267,7 @@ class Wearer:
 
         In real time without a given start only after a driver was entered: before that the take has none.
         """
-        start_ns, turn_ns = self._start.ns(), self._loop_ns or 0
+        start_ns, turn_ns = self.start.ns(), self._loop_ns or 0
         later_ns = turn_ns * (first + np.arange(count))[:, None]
         t_s, frames = self.seconds(CAMERA), len(self.timelines[CAMERA].t_ns)
         streams = {}
@@ -279,7 +292,7 @@ class Wearer:
         """The truth of every repetition that a recording from one session time to another can hold."""
         if self._loop_ns is None:
             return self.truth()
-        first, last = ((t_ns - self._start.ns()) // self._loop_ns for t_ns in (from_ns, to_ns))
+        first, last = ((t_ns - self.start.ns()) // self._loop_ns for t_ns in (from_ns, to_ns))
         return self.truth(max(first, 0), max(last - max(first, 0) + 1, 1))
 
     def _true_hand(self, points_m: Doubles, T_world_cam: Doubles) -> TrueHand:
