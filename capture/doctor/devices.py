@@ -1,5 +1,6 @@
 """What can be recorded from here: the drivers whose software is there, and the hardware the system shows."""
 
+import ast
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -75,11 +76,22 @@ def _needs(name: str) -> Mapping[str, str] | str:
     try:
         factory = find("drivers", DRIVERS, name)
     except Exception as error:  # also somebody else's package, or a library of the system's that is not there
-        missing = error.__cause__
-        if isinstance(error, FirsthandError) and isinstance(missing, ModuleNotFoundError):
-            return _install([EXTRAS[(missing.name or "").partition(".")[0]]])
+        cause = error.__cause__
+        if isinstance(error, FirsthandError) and isinstance(cause, ModuleNotFoundError):
+            missing = (cause.name or "").partition(".")[0]
+            stated = _stated(DRIVERS[name].partition(":")[0])
+            later = {extra for module, extra in stated.items() if find_spec(module) is None}
+            return _install(sorted(later | {stated.get(missing, EXTRAS[missing])}))
         return f"cannot be imported ({_told(error)})"
     return dict(getattr(import_module(factory.__module__), "NEEDS", {}))
+
+
+def _stated(module: str) -> dict[str, str]:
+    """The ``NEEDS`` of a module that cannot be imported, from its text: all that is missing is told at once."""
+    spec = find_spec(module)
+    lines = ast.parse(Path(spec.origin).read_text()).body if spec and spec.origin else []
+    return next((ast.literal_eval(line.value) for line in lines if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "NEEDS"),
+                {})
 
 
 def _install(extras: Sequence[str]) -> str:

@@ -25,6 +25,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Drivers of other packages."""
     (tmp_path / "elsewhere.py").write_text(ELSEWHERE)
     (tmp_path / "without_opencv.py").write_text("raise ModuleNotFoundError(\"No module named 'cv2'\", name='cv2')")
+    (tmp_path / "without_both.py").write_text("NEEDS = {'a_makers_sdk': 'realsense'}\nraise ModuleNotFoundError(name='cv2')")
     (tmp_path / "broken.py").write_text("raise OSError('libsomething.so.2: cannot open shared object file')")
     (tmp_path / "half.py").write_text("NEEDS = {'half_sdk': 'realsense'}\ndef open_it():\n    return []\n")
     (tmp_path / "half_sdk.py").write_text("raise ImportError('libusb-1.0.so.0: cannot open shared object file')")
@@ -32,7 +33,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "mad_sdk.py").write_text("import os; os.abort()")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    for module in ("elsewhere", "without_opencv", "broken", "half", "mad"):
+    for module in ("elsewhere", "without_opencv", "without_both", "broken", "half", "mad"):
         monkeypatch.setitem(DRIVERS, module, f"{module}:open_it")
     return tmp_path
 
@@ -43,6 +44,7 @@ def test_a_driver_says_what_it_lacks_and_how_to_get_it() -> None:
     assert lacks["synthetic"] == lacks["pattern"] == ""
     assert lacks["elsewhere"] == "pip install 'firsthand[gloves,realsense]'"
     assert lacks["without_opencv"] == "pip install 'firsthand[camera]'"
+    assert lacks["without_both"] == "pip install 'firsthand[camera,realsense]'"
     assert "libsomething.so.2" in lacks["broken"]
     # What is installed may still not load: a library of the system's is missing, or it takes its process with it.
     assert lacks["half"] == "half_sdk cannot be loaded (libusb-1.0.so.0: cannot open shared object file; sudo apt install libusb-1.0-0)"
