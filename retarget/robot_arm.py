@@ -124,7 +124,8 @@ def with_links(chain: Chain, names: tuple[str, ...], parent: npt.NDArray[np.int6
     return Chain(
         links=chain.links + names, parent=np.append(chain.parent, parent), kind=np.append(chain.kind, np.full(n, FIXED)),
         R0=np.concatenate([chain.R0, R0]), p0=np.concatenate([chain.p0, p0]),
-        axis=np.concatenate([chain.axis, np.tile([0.0, 0, 1], (n, 1))]), source=np.append(chain.source, np.full(n, -1)), multiplier=np.append(chain.multiplier, np.ones(n)),
+        axis=np.concatenate([chain.axis, np.tile([0.0, 0, 1], (n, 1))]),
+        source=np.append(chain.source, np.full(n, -1)), multiplier=np.append(chain.multiplier, np.ones(n)),
         offset=np.append(chain.offset, np.zeros(n)), T_base_root=chain.T_base_root,
     )  # fmt: skip
 

@@ -98,7 +98,8 @@ class _Whole:
         a, b, n, j = self.chain, chain, len(self.chain.links), len(self.joints)
         self.chain = Chain(
             links=a.links + tuple(f"{name}/{link}" for link in b.links),
-            parent=np.append(a.parent, b.parent + n), kind=np.append(a.kind, b.kind), R0=np.concatenate([a.R0, b.R0]), p0=np.concatenate([a.p0, b.p0]), axis=np.concatenate([a.axis, b.axis]),
+            parent=np.append(a.parent, b.parent + n), kind=np.append(a.kind, b.kind), R0=np.concatenate([a.R0, b.R0]),
+            p0=np.concatenate([a.p0, b.p0]), axis=np.concatenate([a.axis, b.axis]),
             source=np.append(a.source, np.where(b.kind == FIXED, -1, b.source + j)), multiplier=np.append(a.multiplier, b.multiplier),
             offset=np.append(a.offset, b.offset), T_base_root=np.eye(4),
         )  # fmt: skip
