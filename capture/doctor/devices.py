@@ -90,8 +90,8 @@ def _stated(module: str) -> dict[str, str]:
     """The ``NEEDS`` of a module that cannot be imported, from its text: all that is missing is told at once."""
     spec = find_spec(module)
     lines = ast.parse(Path(spec.origin).read_text()).body if spec and spec.origin else []
-    return next((ast.literal_eval(line.value) for line in lines if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "NEEDS"),
-                {})
+    return next((ast.literal_eval(line.value) for line in lines
+                 if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "NEEDS"), {})
 
 
 def _install(extras: Sequence[str]) -> str:
