@@ -506,6 +506,34 @@ def calibrate(episode: Annotated[Path, typer.Argument(metavar="EPISODE", help="A
         fail(*(f"{name} has no latency: {why}" for name, why in sync.missing.items()))
 
 
+@app.command("measure-hand")
+def measure_hand(path: LibraryPath,
+                 flat: Annotated[bool, typer.Option("--flat", help="The hand lay flat on a board that the rig names.")] = False,
+                 tracker: Annotated[str | None, typer.Option(help="The hand tracker; the one of 'process' if not given.")] = None,
+                 as_json: AsJson = False) -> None:
+    """Find how large a wearer's hands are and keep it in the library: one camera alone then tells their distance better."""
+    from firsthand.capture.library import find_episodes
+    from firsthand.retarget.hand_size import write_sizes
+    from firsthand.retarget.measure_stage import measure_wearer
+    from firsthand.retarget.tracker import DEFAULT_TRACKER
+
+    episodes = find_episodes(path)
+    with bars() as bar:
+        found = measure_wearer(episodes, flat=flat, tracker=tracker or DEFAULT_TRACKER, progress=bar)
+    where = write_sizes(episodes[0].library, found.wearer, found.sizes)
+    if as_json:
+        show_json({"wearer": found.wearer, "path": str(where), "hands": {side: size.to_json() for side, size in found.sizes.items()},
+                   "missing": found.missing})
+        return
+    for side, size in found.sizes.items():
+        palm, sure = size.palm_mm
+        out.print(f"{side}: palm {palm:.0f} ± {sure:.0f} mm, from {size.frames} frames ({size.method})", highlight=False)
+    for why in found.missing.values():
+        out.print(f"[yellow]note[/] {_plain(why)}", highlight=False, soft_wrap=True)
+    out.print(f"{_plain(str(where))}: used for {_plain(found.wearer)} from now on; run 'firsthand process' again", highlight=False,
+              soft_wrap=True)
+
+
 def _show_sync(sync: "Sync") -> None:
     table = Table("compared", "by", "lag ms", "residual ms", "agree", "lead", "verdict", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for pair in sync.pairs:

@@ -15,7 +15,7 @@ from firsthand.capture.arrays import set_frozen
 from firsthand.capture.errors import DamagedError
 from firsthand.capture.files import whole_file
 from firsthand.capture.library import Episode, slug
-from firsthand.capture.skeleton import SIDES, Side
+from firsthand.capture.skeleton import BONES, MIDDLE_MCP, SIDES, WRIST, Side
 from firsthand.retarget.hand_fit import ADULT_BONES_M
 
 Floats = npt.NDArray[np.float64]
@@ -52,6 +52,12 @@ class HandSize:
     def __post_init__(self) -> None:
         set_frozen(self, "bones_m", np.float64, (20,))
         set_frozen(self, "sigma_m", np.float64, (20,))
+
+    @property
+    def palm_mm(self) -> tuple[float, float]:
+        """From the wrist to the middle knuckle, and one sigma of it."""
+        bone = BONES.index((WRIST, MIDDLE_MCP))
+        return float(self.bones_m[bone] * 1e3), float(self.sigma_m[bone] * 1e3)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON, lengths in mm to the hundredth."""
