@@ -11,16 +11,15 @@ import numpy.typing as npt
 
 from firsthand.capture.skeleton import FINGERS, PARENTS, TIPS
 from firsthand.retarget.kinematics import link_positions, moving_joints
-from firsthand.retarget.robot import HandModel, RobotModel
+from firsthand.retarget.pinch_targets import FINGER_GAP_M, FINGER_WEIGHT, OFF_M, ON_M, THUMB_GAP_M, THUMB_WEIGHT, pinches
+from firsthand.retarget.problem import WRIST
+from firsthand.retarget.robot import RobotModel
 from firsthand.retarget.runs import smooth
-from firsthand.retarget.solve_kernel import WRIST
 
 Floats = npt.NDArray[np.float64]
-PARAMETERS = {"pinch_on_m": 0.03, "pinch_off_m": 0.05, "ramp_s": 0.033, "smooth_s": 0.05}
-"""A pinch counts fully below ``pinch_on_m`` between the tips and not at all above ``pinch_off_m``. How much it counts, and the targets
+PARAMETERS = {"pinch_on_m": ON_M, "pinch_off_m": OFF_M, "ramp_s": 0.067, "smooth_s": 0.05}
+"""A pinch lasts from when two tips come within ``pinch_on_m`` until they are ``pinch_off_m`` apart. How much it counts, and the targets
 of tips that do not pinch, are smoothed in time: a switch in one frame would ask the joints for 40 rad/s."""
-_THUMB_GAP_M, _FINGER_GAP_M = 1e-4, 3e-2
-_THUMB_WEIGHT, _FINGER_WEIGHT = 200.0, 400.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,35 +82,18 @@ def draw_targets(local_m: Floats, t_ns: npt.NDArray[np.int64], robot: RobotModel
     tips = local_m[:, [TIPS[FINGERS.index(finger)] for finger in hand.fingers]]  # (N, F, 3)
     every = np.ones(len(tips), np.bool_)
     steady = smooth(tips, t_ns, every, PARAMETERS["smooth_s"])
-    task, origin, d, weight = [], [], [], []
-    pairs = [(i, j) for i in range(len(hand.fingers)) for j in range(i + 1, len(hand.fingers))]
-    rows = len(pairs) + len(hand.fingers)
-    for i, j in pairs:
-        on = smooth(_closeness(tips, i, j) * _may_pinch(hand, tips, i, j), t_ns, every, PARAMETERS["ramp_s"])
-        raw, apart = tips[:, j] - tips[:, i], (steady[:, j] - steady[:, i]) * (scales[i] + scales[j]) / 2
-        length = np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-6)
-        touch = raw / length * (_THUMB_GAP_M if i == 0 else _FINGER_GAP_M)
-        task.append(hand.tips[j])
-        origin.append(hand.tips[i])
-        d.append(on[:, None] * touch + (1 - on[:, None]) * apart)
-        weight.append((_THUMB_WEIGHT if i == 0 else _FINGER_WEIGHT) ** on)  # from 1, evenly in its logarithm
-    for i, tip in enumerate(hand.tips):
-        task.append(tip)
-        origin.append(WRIST)
-        d.append(steady[:, i] * scales[i])
-        weight.append(np.full(len(tips), float(rows)))
-    return Targets(np.array(task), np.array(origin), np.stack(d, 1), np.stack(weight, 1) / rows, tips * scales[:, None])
-
-
-def _closeness(tips: Floats, i: int, j: int) -> Floats:
-    """1 where two tips pinch, 0 where they are apart, smooth between; shape (N,)."""
-    gap = np.linalg.norm(tips[:, i] - tips[:, j], axis=1)
-    x = np.clip((PARAMETERS["pinch_off_m"] - gap) / (PARAMETERS["pinch_off_m"] - PARAMETERS["pinch_on_m"]), 0, 1)
-    return np.asarray(x * x * (3 - 2 * x), np.float64)
-
-
-def _may_pinch(hand: HandModel, tips: Floats, i: int, j: int) -> Floats:
-    """How far a pair is allowed to pinch: a thumb pair if the card lists it, two fingers only as far as both meet the thumb."""
-    if i == 0:
-        return np.full(len(tips), float((hand.fingers[0], hand.fingers[j]) in hand.pinch))
-    return np.minimum(_closeness(tips, 0, i) * _may_pinch(hand, tips, 0, i), _closeness(tips, 0, j) * _may_pinch(hand, tips, 0, j))
+    allowed = np.array([(hand.fingers[0], finger) in hand.pinch for finger in hand.fingers[1:]])
+    pairs, pinched = pinches(tips, allowed)
+    i, j = pairs.T
+    # Twice the mean, so that a pinch counts fully from its first frame to its last and the ramps lie outside.
+    on = np.minimum(2 * smooth(pinched.astype(np.float64), t_ns, every, PARAMETERS["ramp_s"]), 1.0)  # (N, P)
+    raw, apart = tips[:, j] - tips[:, i], (steady[:, j] - steady[:, i]) * ((scales[i] + scales[j]) / 2)[:, None]
+    touch = raw / np.maximum(np.linalg.norm(raw, axis=2, keepdims=True), 1e-6) * np.where(i == 0, THUMB_GAP_M, FINGER_GAP_M)[:, None]
+    rows = len(pairs) + len(hand.tips)
+    weight = np.where(i == 0, THUMB_WEIGHT, FINGER_WEIGHT) ** on  # from 1, evenly in its logarithm
+    links = np.array(hand.tips)
+    return Targets(
+        np.r_[links[j], links], np.r_[links[i], np.full(len(links), WRIST)],
+        np.concatenate([on[..., None] * touch + (1 - on[..., None]) * apart, steady * scales[:, None]], 1),
+        np.concatenate([weight, np.full((len(tips), len(links)), float(rows))], 1) / rows, tips * scales[:, None],
+    )  # fmt: skip

@@ -1,6 +1,6 @@
 """Where the links of a robot hand are, and how they move with its joints: batches of joint positions in NumPy.
 
-The solver has its own compiled twin of this (``solve_kernel.py``); a test holds the two together.
+The solver has its own compiled twin of this (``frame_kernel.py``); tests hold the two together.
 """
 
 from collections.abc import Sequence

@@ -4,28 +4,31 @@ import numpy as np
 import numpy.typing as npt
 
 from firsthand.capture.skeleton import WRIST as HUMAN_WRIST
-from firsthand.retarget import hand_targets
+from firsthand.retarget import hand_targets, passes
 from firsthand.retarget.action_track import ActionTrack
 from firsthand.retarget.hand_targets import Targets, draw_targets, finger_scales
 from firsthand.retarget.hand_track import HandTrack
 from firsthand.retarget.kinematics import link_positions, moving_joints
 from firsthand.retarget.operator_frame import operator_frame
-from firsthand.retarget.robot import HandModel, RobotModel
+from firsthand.retarget.passes import Course, solve_course
+from firsthand.retarget.problem import Problem
+from firsthand.retarget.rate_limits import MARGIN
+from firsthand.retarget.robot import RobotModel
 from firsthand.retarget.runs import run_numbers
-from firsthand.retarget.solve_kernel import flat, solve_run
-from firsthand.retarget.velocity import limit_velocity
+from firsthand.retarget.velocity import farthest
 
 Floats = npt.NDArray[np.float64]
-MU, KNEE_M, MISS_M = 0.04, 0.03, 0.02
-PARAMETERS = {**hand_targets.PARAMETERS, "mu": MU, "knee_m": KNEE_M, "miss_m": MISS_M}
-"""``mu`` weighs stillness, rad^-2; ``knee_m`` is Huber's; a tip farther than ``miss_m`` from its target has missed it."""
+MU, KNEE_M, MISS_M = 0.3, 0.03, 0.02
+PARAMETERS = {**hand_targets.PARAMETERS, "passes": "trajectory", "basin_mu": passes.MU, "mu": MU, "knee_m": KNEE_M, "miss_m": MISS_M}
+"""``mu`` weighs stillness, rad^-2 at 30 Hz, and ``basin_mu`` does while basins are looked for; ``knee_m`` is Huber's; a tip farther than
+``miss_m`` from its target has missed it."""
 
 
 def follow_with_hand(human: HandTrack, robot: RobotModel) -> ActionTrack:
     """The actions of a robot hand that follows one human hand.
 
-    Each run of frames in which the hand is known is solved by itself, from a fresh start. A frame is saturated where a finger
-    misses its target with a joint on its limit, or where a joint could not turn as fast as the person's.
+    Each run of frames in which the hand is known is solved by itself. A frame is saturated where a finger misses its target with a joint on
+    a limit of position or speed, or where speed or acceleration, kept exactly, moved a joint from where the solver had it.
     """
     hand = robot.hand
     assert hand is not None
@@ -39,12 +42,14 @@ def follow_with_hand(human: HandTrack, robot: RobotModel) -> ActionTrack:
     run = run_numbers(valid)
     for number in range(int(run.max(initial=-1)) + 1):
         rows = np.flatnonzero(run == number)
-        targets = draw_targets(local[rows], human.t_ns[rows], robot, scales)
-        wanted = solve_targets(targets, robot)
-        q = limit_velocity(wanted, human.t_ns[rows], robot.velocity)
-        miss = np.linalg.norm(link_positions(hand.chain, q, hand.tips) - targets.tips_m, axis=2)  # (n, F)
-        joints[rows], residual[rows] = q, miss.mean(1)
-        saturated[rows] = (np.abs(q - wanted) > 1e-6).any(1) | ((miss > MISS_M) & _finger_on_limit(q, robot, hand)).any(1)
+        t_ns = human.t_ns[rows]
+        targets = draw_targets(local[rows], t_ns, robot, scales)
+        course = solve_targets(targets, t_ns, robot)
+        miss = np.linalg.norm(link_positions(hand.chain, course.q, hand.tips) - targets.tips_m, axis=2)  # (n, F)
+        joints[rows], residual[rows] = course.q, miss.mean(1)
+        stuck = _joints_on_limit(course.q, t_ns, robot)
+        on_limit = np.stack([stuck[:, sorted(moving_joints(hand.chain, tip))].any(1) for tip in hand.tips], 1)
+        saturated[rows] = course.held_back | ((miss > MISS_M) & on_limit).any(1)
     T = np.tile(np.eye(4), (n, 1, 1))
     T[:, :3, :3], T[:, :3, 3] = R, points[:, HUMAN_WRIST]
     T_ee = T @ hand.T_operator_ee
@@ -52,22 +57,17 @@ def follow_with_hand(human: HandTrack, robot: RobotModel) -> ActionTrack:
     return ActionTrack(human.side, human.t_ns, T_ee, robot.joint_names, robot.joint_units, joints, valid, residual, saturated)
 
 
-def solve_targets(targets: Targets, robot: RobotModel) -> Floats:
-    """Joint positions for the targets of one run, shape (N, J), within the limits; speeds are not limited."""
+def solve_targets(targets: Targets, t_ns: npt.NDArray[np.int64], robot: RobotModel) -> Course:
+    """Joint positions for the targets of one run, shape (N, J), within limits of position and speed."""
     assert robot.hand is not None
-    chain = robot.hand.chain
-    moving = [moving_joints(chain, int(a)) | moving_joints(chain, int(b)) for a, b in zip(targets.task, targets.origin, strict=True)]
-    columns = np.zeros((len(moving), len(robot.joint_names)), np.int64)
-    for row, joints in enumerate(moving):
-        columns[row, : len(joints)] = sorted(joints)
-    counts = np.array([len(joints) for joints in moving])
-    q = np.empty((len(targets.d_m), len(robot.joint_names)))
-    rows = (targets.task, targets.origin, columns, counts)
-    solve_run(flat(chain), rows, robot.lower, robot.upper, targets.d_m, targets.weight, KNEE_M, MU, q)
-    return q
+    problem = Problem(robot.hand.chain, robot.lower, robot.upper, targets.task, targets.origin, targets.d_m, targets.weight, KNEE_M)
+    return solve_course(problem, t_ns, mu=MU, velocity=robot.velocity)
 
 
-def _finger_on_limit(q: Floats, robot: RobotModel, hand: HandModel) -> npt.NDArray[np.bool_]:
-    """Whether any joint that moves a fingertip is on its limit, shape (N, F)."""
+def _joints_on_limit(q: Floats, t_ns: npt.NDArray[np.int64], robot: RobotModel) -> npt.NDArray[np.bool_]:
+    """Whether each joint is on a limit of its position, or moves as fast as it can just before or after, shape (N, J)."""
     on = (q <= robot.lower + 1e-9) | (q >= robot.upper - 1e-9)
-    return np.stack([on[:, sorted(moving_joints(hand.chain, tip))].any(1) for tip in hand.tips], 1)
+    fast = np.abs(np.diff(q, axis=0)) >= farthest(robot.velocity, np.diff(t_ns) * 1e-9) * (1 - 5 * MARGIN)
+    on[1:] |= fast
+    on[:-1] |= fast
+    return np.asarray(on, np.bool_)

@@ -6,6 +6,12 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 
+def farthest(fastest: Floats, dt_s: Floats) -> Floats:
+    """How far joints (J,) get in times (M,), shape (M, J): infinitely far at infinite speed, even in no time."""
+    unlimited = np.isinf(fastest)
+    return np.where(unlimited, np.inf, np.where(unlimited, 0.0, fastest) * np.maximum(dt_s, 0)[:, None])
+
+
 def limit_velocity(q: Floats, t_ns: npt.NDArray[np.int64], fastest: Floats) -> Floats:
     """The course of one unbroken run, shape (N, J), with |dq| <= fastest dt between frames, by their real times.
 
@@ -13,7 +19,7 @@ def limit_velocity(q: Floats, t_ns: npt.NDArray[np.int64], fastest: Floats) -> F
     backwards leads it; both keep the speed, hence so does their mean, which is centred on the move (the allowed courses are a
     convex set, and each stays within the range of q). A last clamp forwards takes away what rounding added.
     """
-    step = fastest * (np.maximum(np.diff(t_ns), 0) * 1e-9)[:, None]  # (N - 1, J)
+    step = farthest(fastest, np.diff(t_ns) * 1e-9)  # (N - 1, J)
     if not (np.abs(np.diff(q, axis=0)) > step).any():
         return q
     step *= 1 - 1e-12  # so that the difference of two rounded numbers keeps it as well

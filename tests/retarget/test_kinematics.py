@@ -7,9 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
-from firsthand.retarget.kinematics import axis_rotation, link_jacobians, link_poses, link_positions, rotation
+from firsthand.retarget.kinematics import axis_rotation, link_jacobians, link_positions, rotation
 from firsthand.retarget.robot import RobotModel, load_robot
-from firsthand.retarget.solve_kernel import add_jacobian, flat, place_links
 
 CARD = """
 format = "firsthand.robot"
@@ -108,22 +107,6 @@ def test_jacobians_agree_with_finite_differences(robot: RobotModel) -> None:
         step[j] = h
         numeric = (link_positions(chain, q + step, tips) - link_positions(chain, q - step, tips)) / (2 * h)
         assert_allclose(J[..., j], numeric, atol=1e-9)
-
-
-def test_compiled_kinematics_are_the_twin_of_the_numpy_ones(robot: RobotModel) -> None:
-    assert robot.hand is not None
-    chain, q = robot.hand.chain, random_joints(robot, 10)
-    T, J = link_poses(chain, q), link_jacobians(chain, q, robot.hand.tips)
-    n = len(chain.links)
-    for i in range(len(q)):
-        R, p, a = np.empty((n, 3, 3)), np.empty((n, 3)), np.empty((n, 3))
-        place_links(flat(chain), q[i], R, p, a)
-        assert_allclose(R, T[i, :-1, :3, :3], atol=1e-14)
-        assert_allclose(p, T[i, :-1, :3, 3], atol=1e-14)
-        for k, tip in enumerate(robot.hand.tips):
-            own = np.zeros((3, q.shape[1]))
-            add_jacobian(flat(chain), tip, 1.0, p, a, own)
-            assert_allclose(own, J[i, k], atol=1e-14)
 
 
 def test_allegro_stands_where_its_description_says() -> None:

@@ -10,11 +10,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from firsthand.capture.errors import FirsthandError
 from firsthand.retarget.action_track import ActionTrack
 from firsthand.retarget.hand_targets import draw_targets, finger_scales, robot_reach
-from firsthand.retarget.kinematics import link_jacobians, link_positions
+from firsthand.retarget.kinematics import link_positions
 from firsthand.retarget.operator_frame import operator_frame
 from firsthand.retarget.robot import HandModel, RobotModel, load_robot
 from firsthand.retarget.solve import retarget
-from firsthand.retarget.solve_hand import KNEE_M, MU, follow_with_hand, solve_targets
+from firsthand.retarget.solve_hand import follow_with_hand, solve_targets
 from firsthand.retarget.velocity import limit_velocity
 
 ALLEGRO = load_robot("allegro_right")
@@ -111,26 +111,8 @@ def test_what_the_robot_can_do_it_does(motion: SimpleNamespace) -> None:
     points[:, TIPS] = link_positions(HAND.chain, q[None], HAND.tips) / 1.0
     targets = draw_targets(points, np.arange(60) * 33_333_333, ALLEGRO, np.ones(4))
     assert (targets.weight == targets.weight[0]).all()
-    solved = solve_targets(targets, ALLEGRO)
+    solved = solve_targets(targets, np.arange(60) * 33_333_333, ALLEGRO).q
     assert np.linalg.norm(link_positions(HAND.chain, solved[-1:], HAND.tips) - targets.tips_m[-1:], axis=2).max() < 1e-4
-
-
-def test_each_frame_is_a_minimum_of_the_cost_within_the_box(motion: SimpleNamespace) -> None:
-    """The gradient, worked out anew from the NumPy Jacobians, vanishes along every joint that is not held by its limit."""
-    targets = draw_targets(motion.moving_hand(), np.arange(90) * 33_333_333, ALLEGRO, np.full(4, 1.2))
-    q = solve_targets(targets, ALLEGRO)
-    links = [*targets.task, *targets.origin]
-    m = len(targets.task)
-    f, J = link_positions(HAND.chain, q, links), link_jacobians(HAND.chain, q, links)
-    f[:, m:][:, targets.origin < 0] = 0
-    J[:, m:][:, targets.origin < 0] = 0
-    r, J = f[:, :m] - f[:, m:] - targets.d_m, J[:, :m] - J[:, m:]
-    length = np.linalg.norm(r, axis=2)
-    c = targets.weight / np.maximum(length, KNEE_M)
-    gradient = np.einsum("nm,nmci,nmc->ni", c, J, r)[1:] + 2 * MU * np.diff(q, axis=0)
-    held = (q[1:] <= ALLEGRO.lower + 1e-9) & (gradient > 0) | (q[1:] >= ALLEGRO.upper - 1e-9) & (gradient < 0)
-    assert np.percentile(np.abs(gradient[~held]), 99) < 3e-3, "the cost is about 0.1, its gradient away from a minimum about 1"
-    assert held.any(), "some joint must be on its limit for this test to tell anything"
 
 
 def test_a_mirrored_hand_on_a_mirrored_robot_moves_its_joints_alike(motion: SimpleNamespace, tmp_path: Path) -> None:
@@ -260,7 +242,7 @@ def test_on_recorded_hands_limits_are_exact_pinches_close_and_tips_match(motion:
     assert_within_limits(track, ALLEGRO)
     human, robot = thumb_gaps(real_hand[:, TIPS]), thumb_gaps(link_positions(HAND.chain, track.joints, HAND.tips))
     pinched = human < 0.03
-    assert robot[pinched].mean() < 0.007 and np.mean(robot[pinched] < 0.005) > 0.65
+    assert robot[pinched].mean() < 0.004 and np.mean(robot[pinched] < 0.005) > 0.85
     assert track.residual_m.mean() < 0.012
     rms_jerk = np.sqrt(np.mean((np.diff(track.joints, 3, axis=0) * 30**3) ** 2))
-    assert rms_jerk < 750
+    assert rms_jerk < 450
