@@ -184,17 +184,19 @@ def import_(sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", he
 
 @app.command()
 def process(library: LibraryPath, robot: Robots,
-            tracker: Annotated[str, typer.Option(help="Which hand tracker: litert, litert-float32, mediapipe.")] = "litert",
+            tracker: Annotated[str, typer.Option(help="auto, device, litert, litert-float32, mediapipe, or npz:PATH.")] = "auto",
             workers: Annotated[int | None, typer.Option(min=1, help="Processes that look at one video; one a core, at most 8.")] = None,
             force: Annotated[bool, typer.Option(help="Make again what is current.")] = False, as_json: AsJson = False) -> None:
     """Track the hands and derive robot actions; what is current already is skipped."""
     from firsthand.capture.library import find_episodes
     from firsthand.pipeline import process as run
     from firsthand.retarget.hand_model import hand_model
+    from firsthand.retarget.hand_way import looks_at_pictures
 
     episodes = find_episodes(library)
     with bars() as bar:
-        hand_model(progress=partial(bar, "hand model (once)"))
+        if looks_at_pictures(tracker):
+            hand_model(progress=partial(bar, "hand model (once)"))
         faults: list[str] = []
         results = run(episodes, robot, tracker=tracker, workers=workers, force=force, progress=bar, faults=faults)
     if as_json:
@@ -215,6 +217,32 @@ def _show_processed(results: "list[Processed]", robot: list[str]) -> None:
     for result in results:
         for finding in result.findings:
             out.print(f"[yellow]note[/] {result.episode.id}: {_plain(finding)}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def frames(library: LibraryPath,
+           into: Annotated[Path, typer.Option("--out", help="Where the pictures go: a folder for each episode.")],
+           as_json: AsJson = False) -> None:
+    """Put out the pictures of episodes for a hand model that runs elsewhere; its hands come back with 'process --tracker npz:OUT'."""
+    from firsthand.capture.library import find_episodes
+    from firsthand.retarget.frames_export import export_frames
+
+    faults: list[str] = []
+    folders: dict[str, str] = {}
+    with bars() as bar:
+        for episode in find_episodes(library):
+            try:
+                shown = partial(bar, f"frames: {episode.id.partition('Z-')[2] or episode.id}")
+                folders[episode.id] = str(export_frames(episode, into, shown))
+            except DamagedError as error:
+                faults.append(f"{episode.id}: {error}")
+    if as_json:
+        show_json(folders)
+    else:
+        for folder in folders.values():
+            out.print(_plain(folder), highlight=False, soft_wrap=True)
+    if faults:
+        fail(*faults)
 
 
 @app.command()

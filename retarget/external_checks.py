@@ -48,9 +48,9 @@ def check_hands(path: Path, t_ns: npt.NDArray[np.int64], camera: CameraCalibrati
 
 def _read(path: Path) -> Arrays:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             told = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise DamagedError(f"{path} cannot be read as a file of NumPy arrays ({error}); write it with numpy.savez") from error
     if lacking := sorted({*SHAPES, "frame_t_ns", "K"} - set(told)):
         raise DamagedError(f"{path} has no array {', '.join(lacking)}; docs/hands.md lists what it must hold")
@@ -100,7 +100,7 @@ def _values(path: Path, told: Arrays) -> None:
             raise DamagedError(f"{path}: {name} is one of {', '.join(known)}, got {odd[0]!r}")
     valid = told["valid"]
     for name in ("kpts2d", "kpts3d_cam", "score"):
-        bad = valid & ~np.isfinite(told[name]).reshape(len(valid), -1).all(1)
+        bad = valid & ~np.isfinite(told[name]).all(tuple(range(1, told[name].ndim)))
         if bad.any():
             raise DamagedError(f"{path}: {name} of hand {int(np.flatnonzero(bad)[0])} is not a number though the hand is valid; "
                                "mark what was not found as not valid")

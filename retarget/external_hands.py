@@ -27,7 +27,6 @@ PREFIX = "npz:"
 FILE = "hands.npz"
 """Its name in the folder of an episode's frames."""
 MONO = METRIC.index("mono")
-_SHARE, _METRES = SCALED_SIGMA, SEEN_SIGMA_M
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +64,7 @@ class ExternalHands:
             if self.metric[row] <= MONO:
                 continue
             points[i], metric[i], told[i] = self.points_m[row], self.metric[row], True
-            sigma[i] = _SHARE * self.points_m[row, 0, 2] if METRIC[self.metric[row]] == "mono_scaled" else _METRES
+            sigma[i] = SCALED_SIGMA * self.points_m[row, 0, 2] if METRIC[self.metric[row]] == "mono_scaled" else SEEN_SIGMA_M
         if T_world_cam is not None:
             T = T_world_cam[told]
             points[told] = points[told] @ T[:, :3, :3].swapaxes(1, 2) + T[:, None, :3, 3]

@@ -44,9 +44,10 @@ def make_hands(episode: Episode, *, tracker: str = AUTO, workers: int | None = N
                force: bool = False) -> Hands:
     """Track both hands on the reference camera's frames and write ``hands.h5``; current ones are read instead, unless `force`.
 
-    `tracker` is ``auto`` (a device's own hands, and the pictures where it has none), ``device``, ``npz:PATH`` or one of `TRACKERS`. The
-    same for any number of `workers`, the processes that look at pictures; one a core if not given. `progress` gets frames done and frames in
-    all. Raises `FirsthandError` when the recording has neither pictures nor hands, does not decode, or the tracker is not installed.
+    `tracker` is ``auto`` (a device's own hands, and the pictures where it has none), ``device``, ``npz:PATH`` or one of `TRACKERS`.
+    The same for any number of `workers`, the processes that look at pictures; one a core if not given. `progress` gets frames done and
+    frames in all. Raises `FirsthandError` when the recording has neither pictures nor hands, does not decode, or the tracker is not
+    installed.
     """
     sizes, anchors = sizes_of(episode), anchors_of(episode)
     with episode.recording() as recording:
