@@ -9,8 +9,8 @@ export OMP_NUM_THREADS ?= 2
 demo: .venv/ready ## the whole chain on the synthetic wearer
 	$(BIN)/firsthand demo
 
-test: .venv/ready ## the tests, about ten minutes on two cores
-	$(BIN)/python -m pytest -m "not interop"
+test: .venv/ready ## the tests, on every core
+	$(BIN)/python -m pytest -m "not interop" -n auto --dist loadfile
 
 check: .venv/ready build/types/firsthand ## lint and types
 	$(BIN)/ruff check .
