@@ -42,11 +42,19 @@ def _check_episode(episode: Episode, progress: Callable[[str, int, int], None]) 
         except FirsthandError as error:
             faults.append(str(error))
     if lengths and not faults:
-        with episode.recording() as recording:
-            frames = len(recording.camera())
-        faults += [f"{name} is about {n} frames, the camera recorded {frames}; make it again" for name, n in lengths.items()
+        stream, frames = _reference(episode)
+        faults += [f"{name} is about {n} frames, {stream} recorded {frames}; make it again" for name, n in lengths.items()
                    if n not in (None, frames)]
     return faults
+
+
+def _reference(episode: Episode) -> tuple[str, int]:
+    """What the rows of an episode's files are about, and how many there are: the camera's frames, else what the hands count by."""
+    with episode.recording() as recording:
+        if recording.role("camera") or not episode.hands_path.exists():
+            return "the camera", len(recording.camera())
+        name = read_hands(episode.hands_path).camera
+        return name, len(recording[name])
 
 
 def _derived(episode: Episode) -> Iterator[tuple[Path, Callable[[Path], int | None]]]:

@@ -248,7 +248,12 @@ class Stream:
             return self._heap[int(entry["offset"]) : int(entry["offset"]) + int(entry["size"])].tobytes()  # type: ignore[no-any-return]
 
     def images(self, start: int = 0, stop: int | None = None) -> Iterator[npt.NDArray[np.uint8]]:
-        """Decode the pictures from `start` up to `stop`, in order: BGR, uint8, shape (H, W, 3), upright."""
+        """Decode the pictures from `start` up to `stop`, in order: BGR, uint8, shape (H, W, 3), upright.
+
+        Raises `DamagedError` for a stream of something else.
+        """
+        if self.spec.kind != "encoded":
+            raise DamagedError(f"{self.path}: stream {self.spec.name} holds numbers, and there are no pictures to show beside them")
         yield from decode_images(self, start, len(self) if stop is None else min(stop, len(self)))
 
     def image(self, i: int) -> npt.NDArray[np.uint8]:

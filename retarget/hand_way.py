@@ -51,7 +51,10 @@ def looks_at_pictures(name: str) -> bool:
 
 def hand_way(name: str, recording: Recording) -> HandWay:
     """What a name means for a recording. Raises `FirsthandError` for a name nobody knows, `DamagedError` when it cannot be had here."""
-    camera = recording.camera().spec.name if recording.role("camera") else None
+    if name not in (AUTO, DEVICE) or recording.role("camera"):
+        camera: str | None = recording.camera().spec.name
+    else:
+        camera = None
     if name.startswith(PREFIX):
         return HandWay(False, None, external_path(name, Episode(recording.path.parent)))
     if name not in (AUTO, DEVICE):

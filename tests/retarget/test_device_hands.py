@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from firsthand.annotate.overlay_video import overlay_video
 from firsthand.capture.calibration import Calibration, CameraCalibration
 from firsthand.capture.errors import DamagedError, FirsthandError
 from firsthand.capture.hand_stream import POSE_COLUMNS, POSE_UNITS, hand_row, hand_spec
@@ -19,11 +20,13 @@ from firsthand.capture.library import Episode
 from firsthand.capture.recording_writer import RecordingWriter
 from firsthand.capture.skeleton import JOINTS, Side
 from firsthand.capture.stream import Sample, StreamSpec
+from firsthand.pipeline import process
 from firsthand.retarget.hand_track import ABSENT, INTERPOLATED, MEASURED, METRIC, PREDICTED, Hands
 from firsthand.retarget.hands_stage import make_hands
 from firsthand.retarget.head_pose import pose_rows
 from firsthand.retarget.kinematics import axis_rotation
 from firsthand.retarget.tracker import TRACKERS, Detection
+from firsthand.validation import check as check_files
 
 FRAMES, FPS, RATE = 40, 30, 60
 MOUNT = np.array([[0.0, 0, 1, 0.05], [-1, 0, 0, 0.02], [0, -1, 0, 0.08], [0, 0, 0, 1]])
@@ -238,6 +241,17 @@ def test_a_recording_without_pictures_has_hands_at_their_own_times(tmp_path: Pat
     np.testing.assert_allclose(hands.tracks["left"].points_m[seen], in_world(TOLD_NS, "left")[seen], atol=2e-3)
     assert (hands.tracks["right"].metric == (DEVICE if origin == "world" else 0)).all()
     assert any("not where" in finding for finding in hands.findings) == (origin != "world")
+
+
+def test_a_recording_without_pictures_goes_through_every_stage_that_needs_none(tmp_path: Path, in_world: Any) -> None:
+    episode = record(tmp_path, hand("right", in_world(TOLD_NS), "world"), camera=None, pictures=False)
+    done = process([episode], ["panda_gripper"])
+    assert done[0].actions == {"panda_gripper": {"right": len(TOLD_NS)}} and done[0].coverage == {"right": 1.0}
+    assert [fault for fault in check_files(episode.path, lambda *_: None)[1] if "session.json" not in fault] == []
+    with pytest.raises(DamagedError, match="no camera images"):
+        process([episode], [], tracker="litert")
+    with pytest.raises(DamagedError, match="stream hand-right holds numbers, and there are no pictures"):
+        overlay_video(episode, tmp_path / "look.mp4")
 
 
 def test_a_recording_with_neither_pictures_nor_hands_says_so(tmp_path: Path) -> None:
