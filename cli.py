@@ -30,6 +30,8 @@ app = typer.Typer(name="firsthand", no_args_is_help=True, add_completion=False, 
                   help="Record people doing real tasks from their own point of view; get robot training data that can be trusted.")
 models = typer.Typer(no_args_is_help=True, help="The hand model that tracking needs.")
 app.add_typer(models, name="models")
+robots = typer.Typer(help="The robots there are; checking one of your own.")
+app.add_typer(robots, name="robots")
 
 Reference = Literal["world", "camera"]
 Rung = Literal["teleop", "wearable", "egocentric", "fleet", "simulation"]
@@ -629,6 +631,66 @@ def build() -> None:
     with bars() as bar:
         path = hand_model(progress=partial(bar, "hand model"))
     out.print(_plain(str(path)), highlight=False, soft_wrap=True)
+
+
+@robots.callback(invoke_without_command=True)
+def robots_(context: typer.Context,
+            picture: Annotated[Path | None, typer.Option("--picture", help="Write a picture of all, a PNG.")] = None, as_json: AsJson = False) -> None:
+    """The robots that come with firsthand."""
+    if context.invoked_subcommand:
+        return
+    from firsthand.retarget.robot import robot_names
+    from firsthand.retarget.robot_arm import load_any
+    from firsthand.retarget.robot_check import facts
+
+    models = [load_any(name) for name in robot_names()]
+    if picture is not None:
+        from firsthand.retarget.robot_picture import draw_sheet
+
+        draw_sheet(models, picture)
+    if as_json:
+        show_json([facts(model) for model in models])
+        return
+    table = Table("robot", "", "hand", Column("joints", justify="right"), Column("", overflow="fold"), box=SIMPLE_HEAD)
+    for model in sorted(models, key=lambda model: ("gripper", "hand", "arm").index(model.kind)):
+        table.add_row(_plain(model.name), model.kind, model.side, str(len(model.joint_names)), _plain(model.title))
+    out.print(table)
+    told = f"picture: {picture}" if picture is not None else "a picture of all: firsthand robots --picture robots.png"
+    out.print(_plain(f"{told}; actions are made for grippers and hands"), highlight=False, soft_wrap=True)
+
+
+@robots.command()
+def check(file: Annotated[str, typer.Argument(metavar="FILE", help="A card, a URDF or an MJCF; or a robot's name.")],
+          picture: Annotated[Path | None, typer.Option(help="Where to draw it; by default FILE's name with .png, here.")] = None,
+          card: Annotated[Path | None, typer.Option(help="Write a card that uses the URDF or MJCF, to be completed.")] = None,
+          as_json: AsJson = False) -> None:
+    """Look over a robot: its axes, tips, limits and mimic joints; and draw it."""
+    from firsthand.retarget.robot_check import check_robot, write_card
+
+    found = check_robot(file)
+    drawn = picture or Path(f"{Path(file).stem}.png")
+    if found.robot is not None:
+        from firsthand.retarget.robot_picture import draw_robot
+
+        draw_robot(found.robot, drawn, found.faults)
+    if card is not None:
+        write_card(found, card)
+    if as_json:
+        show_json(found.to_json() | ({"picture": str(drawn)} if found.robot is not None else {}) | ({"card": str(card)} if card else {}))
+        raise SystemExit(1 if found.faults else 0)
+    if found.robot is not None:
+        told = found.facts
+        out.print(_plain(f"{told['name']}: {told['kind']}, {told['side']}, {len(told['joints'])} joints: {', '.join(told['joints'])}"),
+                  highlight=False, soft_wrap=True)
+        for finger, reach in told.get("reach_m", {}).items():
+            out.print(_plain(f"{finger}: {reach * 1000:.0f} mm from the wrist at most"), highlight=False, soft_wrap=True)
+    for note in found.notes:
+        out.print(f"[yellow]note:[/] {_plain(note)}", highlight=False, soft_wrap=True)
+    for what, path in (("picture", drawn if found.robot is not None else None), ("card", card)):
+        if path is not None:
+            out.print(_plain(f"{what}: {path}"), highlight=False, soft_wrap=True)
+    if found.faults:
+        fail(*found.faults)
 
 
 if __name__ == "__main__":

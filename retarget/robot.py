@@ -108,6 +108,8 @@ def card_file(name_or_path: str) -> tuple[Path, bytes]:
     """Where a card is, by name or path, and what it says."""
     if name_or_path.endswith(".toml"):
         path = Path(name_or_path)
+    elif name_or_path.lower().endswith((".urdf", ".xml", ".mjcf")):
+        raise FirsthandError(f"{name_or_path} is not a card; make one that uses it with: firsthand robots check {name_or_path} --card mine.toml")
     elif name_or_path in robot_names():
         path = _CARDS / f"{name_or_path}.toml"
     else:
@@ -189,21 +191,21 @@ def _hand(card: Table, common: Mapping[str, Any], folder: Path) -> RobotModel:
         if link not in chain.links:
             raise tips.fault(finger, f"is not a link that hangs on a joint: {unknown('link', link, chain.links)}")
     tip_links = tuple(chain.link(tips.text(finger)) for finger in fingers)
-    _right_size(card, chain, dict(zip(fingers, tip_links, strict=True)))
+    for finger, number in zip(fingers, tip_links, strict=True):
+        right_size(tips, finger, chain, number, 2.0)
     hand = HandModel(chain, fingers, tip_links, _scale(card, fingers), _pinch(card, fingers), T_operator_ee, chain.link(wrist.text("link")))
     return RobotModel(**common, joint_names=joints.names, joint_units=joints.units, lower=joints.lower, upper=joints.upper,
                       velocity=joints.velocity, hand=hand)
 
 
-def _right_size(card: Table, chain: Chain, tips: Mapping[str, int]) -> None:
-    """Refuse a hand in millimetres, or one of a doll's house."""
-    for finger, tip in tips.items():
-        length, i = 0.0, tip
-        while i >= 0:
-            length, i = length + float(np.linalg.norm(chain.p0[i])), int(chain.parent[i])
-        if not 0.005 < length < 2.0:
-            look = ", and these look like millimetres" if length >= 2.0 else ""
-            raise card.fault(f"fingers.{finger}", f"is {length:.3g} m from the root along its links; write lengths in metres{look}")
+def right_size(table: Table, field: str, chain: Chain, link: int, most_m: float) -> None:
+    """Refuse a robot in millimetres, or one for a doll's house, by the way from its root to a link."""
+    length, i = 0.0, link
+    while i >= 0:
+        length, i = length + float(np.linalg.norm(chain.p0[i])), int(chain.parent[i])
+    if not 0.005 < length < most_m:
+        look = ", and these look like millimetres" if length >= most_m else ""
+        raise table.fault(field, f"is {length:.3g} m from the root along its links; write lengths in metres{look}")
 
 
 def _scale(card: Table, fingers: tuple[str, ...]) -> tuple[float | None, ...]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from firsthand.capture.arrays import set_frozen
 from firsthand.capture.errors import unknown
 from firsthand.retarget.kinematics import FIXED, Chain, rotation
-from firsthand.retarget.robot import COMMON, RobotModel, card_file, open_card, read_card
+from firsthand.retarget.robot import COMMON, RobotModel, card_file, open_card, read_card, right_size
 from firsthand.retarget.robot_card import Table
 from firsthand.retarget.robot_joints import Joints, read_joints
 from firsthand.retarget.robot_model import model_joints
@@ -71,6 +71,13 @@ def load_any(name_or_path: str) -> RobotModel | ArmModel:
     return _load(name_or_path, ())
 
 
+def read_arm(content: bytes, file_name: str, folder: Path) -> ArmModel:
+    """The arm a card describes; `file_name` is for messages, `folder` is where a model it names is looked for."""
+    card, common = open_card(content, file_name)
+    common.pop("kind")
+    return _arm(card, common, folder)
+
+
 def _load(name_or_path: str, inside: tuple[str, ...]) -> RobotModel | ArmModel:
     path, content = card_file(name_or_path)
     card, common = open_card(content, path.name)
@@ -106,6 +113,7 @@ def _arm(card: Table, common: Mapping[str, Any], folder: Path) -> ArmModel:
             T = pose(place)
             chain = with_links(chain, (f"{name}_end",), np.array([number]), T[None, :3, :3], T[None, :3, 3])
             number = len(chain.links) - 1
+        right_size(place, "link", chain, number, 20.0)
         made.append(End(name, side, number))  # type: ignore[arg-type]  # one of the three words
     return ArmModel(**common, joint_names=joints.names, joint_units=joints.units, lower=joints.lower, upper=joints.upper,
                     velocity=joints.velocity, chain=chain, ends=tuple(made), rest=_rest(card, joints))

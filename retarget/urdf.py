@@ -19,11 +19,7 @@ def read_urdf(robot: Element, content: bytes, path: Path) -> Description:
     """A robot from the root element of a URDF. Raises `FirsthandError` with one sentence that names the file and the joint."""
     file = path.name
     links = [_name(link, file) for link in robot.findall("link")]
-    joints, notes = [], []
-    for element in robot.findall("joint"):
-        joint, note = _joint(element, file)
-        joints.append(joint)
-        notes += note
+    joints = [_joint(element, file) for element in robot.findall("joint")]
     for what, names in (("link", links), ("joint", [joint.name for joint in joints])):
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise FirsthandError(f"{file}: there are two {what}s called {twice!r}; give each a name of its own")
@@ -36,8 +32,7 @@ def read_urdf(robot: Element, content: bytes, path: Path) -> Description:
     if len(roots) != 1:
         which = " and ".join(roots[:4]) or "none"
         raise FirsthandError(f"{file}: exactly one link must hang on no joint, and here it is {which}; join the parts with fixed joints")
-    notes += mesh_notes(_meshes(robot, path), file)
-    return Description(file, roots[0], tuple(joints), tuple(notes), content)
+    return Description(file, roots[0], tuple(joints), tuple(mesh_notes(_meshes(robot, path), file)), content)
 
 
 def _name(element: Element, file: str) -> str:
@@ -47,7 +42,7 @@ def _name(element: Element, file: str) -> str:
     return name
 
 
-def _joint(element: Element, file: str) -> tuple[Joint, list[str]]:
+def _joint(element: Element, file: str) -> Joint:
     name = _name(element, file)
     kind = element.get("type", "")
     if kind not in _KINDS:
@@ -63,28 +58,26 @@ def _joint(element: Element, file: str) -> tuple[Joint, list[str]]:
     origin = empty if origin is None else origin
     R0, p0 = rotation(numbers(origin, "rpy", 3, "0 0 0", file)), numbers(origin, "xyz", 3, "0 0 0", file)
     if kind == "fixed":
-        return Joint(name, FIXED, parent, child, R0, p0, np.array([0.0, 0, 1]), 0.0, 0.0, 0.0, "", 1.0, 0.0), []
+        return Joint(name, FIXED, parent, child, R0, p0, np.array([0.0, 0, 1]), 0.0, 0.0, 0.0, "", 1.0, 0.0)
     direction = numbers(empty if axis is None else axis, "xyz", 3, "1 0 0", file)
     length = float(np.linalg.norm(direction))
     if length < 1e-6:
         raise FirsthandError(f"{file}: the axis of the joint {name} has no length; write the axis it turns about, such as 0 0 1")
-    lower, upper, velocity, notes = -math.inf, math.inf, math.inf, []
+    lower, upper, velocity = -math.inf, math.inf, math.inf
     if limit is not None:
         if kind != "continuous" and (limit.get("lower") or limit.get("upper")):
             lower, upper = (float(numbers(limit, end, 1, "0", file)[0]) for end in ("lower", "upper"))
             if lower > upper:
                 raise FirsthandError(f"{file}: the joint {name} goes from {lower:g} to {upper:g}; write the lower limit first")
         velocity = float(numbers(limit, "velocity", 1, "0", file)[0])
-    if velocity <= 0:
-        velocity = math.inf
-        notes.append(f"{file}: the joint {name} has no speed above 0, so its speed is taken as not limited")
+        velocity = velocity if velocity > 0 else math.inf  # many exporters write 0 for what they do not know
     source, multiplier, offset = "", 1.0, 0.0
     if mimic is not None:
         source = mimic.get("joint", "")
         multiplier, offset = (float(numbers(mimic, key, 1, default, file)[0]) for key, default in (("multiplier", "1"), ("offset", "0")))
         if not source or multiplier == 0:
             raise FirsthandError(f"{file}: the joint {name} mimics {source or 'no joint'} {multiplier:g} times; name the one it follows")
-    return Joint(name, _KINDS[kind], parent, child, R0, p0, direction / length, lower, upper, velocity, source, multiplier, offset), notes
+    return Joint(name, _KINDS[kind], parent, child, R0, p0, direction / length, lower, upper, velocity, source, multiplier, offset)
 
 
 def _meshes(robot: Element, path: Path) -> Iterator[tuple[str, str, list[Path]]]:
