@@ -635,7 +635,7 @@ def build() -> None:
 
 @robots.callback(invoke_without_command=True)
 def robots_(context: typer.Context,
-            picture: Annotated[Path | None, typer.Option("--picture", help="Write a picture of all, a PNG.")] = None, as_json: AsJson = False) -> None:
+            picture: Annotated[Path | None, typer.Option(help="Write a picture of all, a PNG.")] = None, as_json: AsJson = False) -> None:
     """The robots that come with firsthand."""
     if context.invoked_subcommand:
         return

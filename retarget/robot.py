@@ -109,7 +109,8 @@ def card_file(name_or_path: str) -> tuple[Path, bytes]:
     if name_or_path.endswith(".toml"):
         path = Path(name_or_path)
     elif name_or_path.lower().endswith((".urdf", ".xml", ".mjcf")):
-        raise FirsthandError(f"{name_or_path} is not a card; make one that uses it with: firsthand robots check {name_or_path} --card mine.toml")
+        make = f"firsthand robots check {name_or_path} --card mine.toml"
+        raise FirsthandError(f"{name_or_path} is not a card; make one that uses it with: {make}")
     elif name_or_path in robot_names():
         path = _CARDS / f"{name_or_path}.toml"
     else:

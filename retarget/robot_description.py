@@ -41,13 +41,13 @@ class Description:
 
     def below(self, root: str) -> tuple[Joint, ...]:
         """The joints of the part that hangs on one link."""
-        kept, reached = [], {root}
-        waiting = list(self.joints)
-        while ready := [joint for joint in waiting if joint.parent in reached]:
-            kept += ready
-            reached |= {joint.child for joint in ready}
-            waiting = [joint for joint in waiting if joint not in ready]
-        return tuple(joint for joint in self.joints if joint in kept)
+        kept: set[str] = set()
+        reached, waiting = {root}, list(self.joints)
+        while ready := {joint.name for joint in waiting if joint.parent in reached}:
+            kept |= ready
+            reached |= {joint.child for joint in waiting if joint.name in ready}
+            waiting = [joint for joint in waiting if joint.name not in ready]
+        return tuple(joint for joint in self.joints if joint.name in kept)
 
     def path(self, link: str) -> list[Joint]:
         """The joints from the root to a link, the root's first."""

@@ -32,7 +32,11 @@ def read_urdf(robot: Element, content: bytes, path: Path) -> Description:
     if len(roots) != 1:
         which = " and ".join(roots[:4]) or "none"
         raise FirsthandError(f"{file}: exactly one link must hang on no joint, and here it is {which}; join the parts with fixed joints")
-    return Description(file, roots[0], tuple(joints), tuple(mesh_notes(_meshes(robot, path), file)), content)
+    description = Description(file, roots[0], tuple(joints), tuple(mesh_notes(_meshes(robot, path), file)), content)
+    reached = {joint.name for joint in description.below(roots[0])}
+    if lost := [joint.name for joint in joints if joint.name not in reached]:
+        raise FirsthandError(f"{file}: {' and '.join(lost[:3])} cannot be reached from the root {roots[0]}; no joint may hang on itself")
+    return description
 
 
 def _name(element: Element, file: str) -> str:
