@@ -41,8 +41,8 @@ class Rows:
         return float(np.max(np.abs(self.values(q)) - self.bound * (1 + 0.9 * MARGIN) - 1e-9, initial=0.0))
 
     def started(self) -> "Rows":
-        """With a first penalty."""
-        return replace(self, penalty=1.0)
+        """With a first penalty, of the order of the data cost's own curvature."""
+        return replace(self, penalty=5.0)
 
     def _push(self, q: Floats) -> Floats:
         """Multiplier plus penalty times violation: the force of each bound, 0 where it is not active."""

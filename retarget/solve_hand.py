@@ -18,7 +18,7 @@ from firsthand.retarget.runs import run_numbers
 from firsthand.retarget.velocity import farthest
 
 Floats = npt.NDArray[np.float64]
-MU, KNEE_M, MISS_M = 0.3, 0.03, 0.02
+MU, KNEE_M, MISS_M = 0.25, 0.03, 0.02
 PARAMETERS = {**hand_targets.PARAMETERS, "passes": "trajectory", "basin_mu": passes.MU, "mu": MU, "knee_m": KNEE_M, "miss_m": MISS_M}
 """``mu`` weighs stillness, rad^-2 at 30 Hz, and ``basin_mu`` does while basins are looked for; ``knee_m`` is Huber's; a tip farther than
 ``miss_m`` from its target has missed it."""

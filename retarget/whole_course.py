@@ -18,7 +18,7 @@ from firsthand.retarget.rate_limits import RateLimits, Rows
 Floats = npt.NDArray[np.float64]
 WINDOW, OVERLAP = 512, 48
 """Long runs are solved this many frames at a time, each with so many of the next: farther frames hardly matter to one another."""
-_UPDATES, _STEPS = 8, 4
+_UPDATES, _STEPS = 8, 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class _Part:
     rows: tuple[Rows, ...]
 
 
-def refine(problem: Problem, q: Floats, mu: Floats, *, limits: RateLimits | None = None, iterations: int = 25, tolerance: float = 1e-7,
+def refine(problem: Problem, q: Floats, mu: Floats, *, limits: RateLimits | None = None, iterations: int = 25, tolerance: float = 1e-6,
            window: int = WINDOW) -> Floats:
     """The course near q (N, J) that costs least; `mu` (N,) weighs the step to each frame. Position limits hold exactly.
 

@@ -243,6 +243,6 @@ def test_on_recorded_hands_limits_are_exact_pinches_close_and_tips_match(motion:
     human, robot = thumb_gaps(real_hand[:, TIPS]), thumb_gaps(link_positions(HAND.chain, track.joints, HAND.tips))
     pinched = human < 0.03
     assert robot[pinched].mean() < 0.004 and np.mean(robot[pinched] < 0.005) > 0.85
-    assert track.residual_m.mean() < 0.012
+    assert track.residual_m.mean() < 0.0125
     rms_jerk = np.sqrt(np.mean((np.diff(track.joints, 3, axis=0) * 30**3) ** 2))
     assert rms_jerk < 450
