@@ -8,8 +8,9 @@ says of its sensors (GPMF) up to the tracks that are recorded, XDF up to its str
 the parameter sets of H.264 and HEVC.
 
 Of a source that is given, `--files` copies are made, each with one of its files damaged in one to four places, and imported into a library,
-in the processes that `firsthand import` uses. Each must come in as a sound recording or be refused with a reason; a reader of somebody
-else's that crashes or hangs is one that was contained, and is told. The last line is one JSON object; exit 0 only when that held.
+in the processes that `firsthand import` uses. Each must come in as a sound recording or be refused with a reason; packets of video are taken
+as they are, so that what is damaged inside them is for `firsthand validate` to tell. A reader of somebody else's that crashes or hangs is
+one that was contained, and is told. The last line is one JSON object; exit 0 only when that held.
 """
 
 import argparse
@@ -217,8 +218,11 @@ def whole(source: Path, copies: int) -> dict[str, Any]:
                 if why != "refused":
                     print(f"{source.name} {n}: {fault.reason}", file=sys.stderr)
             for one in report.imported:
-                told["imported" if not check_recording(one.episode.recording_path) else "unsound"] += 1
-            told["nothing of ours"] += not report.faults and not report.imported
+                problems = check_recording(one.episode.recording_path)
+                pictures = all("does not decode" in problem for problem in problems)  # packets are taken as they are
+                told["imported" if not problems else "pictures damaged" if pictures else "unsound"] += 1
+            if not report.faults and not report.imported:
+                told["nothing of ours"] += 1
     return dict(told)
 
 

@@ -93,8 +93,11 @@ class RgmpReader:
             return "a hand without joints_openxr: run the solver with --emit-openxr"
         if len(dicts(groups[group].get("streams"))) != _N:
             return "joints_openxr of other than 26 joints"
-        if len(self._devices) < _DEVICES or number in self._devices:
-            self._devices[number] = _Device(str(side), group)
+        if len(self._devices) == _DEVICES and number not in self._devices:  # the one that was told of first makes room
+            first = next(iter(self._devices))
+            self._devices.pop(first)
+            self._last_us.pop(first, None)
+        self._devices[number] = _Device(str(side), group)
         return {}
 
     def _joints(self, payload: bytes) -> Mapping[str, Reading] | str:

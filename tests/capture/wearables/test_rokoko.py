@@ -105,6 +105,14 @@ def test_rgmp_defines_a_hand_and_then_sends_it() -> None:
     assert reader(definition()) == {} and not isinstance(reader(joints(t_us=5)), str)  # one that comes back has begun its clock again
 
 
+def test_devices_that_come_and_go_for_ever_keep_no_new_one_out() -> None:
+    """Sixteen that had not said goodbye were all that were ever known."""
+    reader = RgmpReader()
+    for number in range(100):
+        assert reader(definition(device_id=number)) == {} and not isinstance(reader(joints(device=number)), str)
+    assert len(reader._devices) == len(reader._last_us) == 16
+
+
 @pytest.mark.parametrize(("sent", "why"), [
     (b"\1\0", "it is cut off"), (frame(2, b"12"), "it is cut off"), (frame(1, b"[]"), "a definition that is not a JSON object"),
     (definition(device_info={}), "a definition without device, hand or groups"),
