@@ -7,10 +7,10 @@ In memory each reader gets `count` damaged files and as many that are well frame
 says of its sensors (GPMF) up to the tracks that are recorded, XDF up to its streams, the outermost sizes of VRS and of video files, and
 the parameter sets of H.264 and HEVC.
 
-Of a source that is given, `--files` copies are made, each with one of its files damaged in one to four places, and imported into a library,
-in the processes that `firsthand import` uses. Each must come in as a sound recording or be refused with a reason; packets of video are taken
-as they are, so that what is damaged inside them is for `firsthand validate` to tell. A reader of somebody else's that crashes or hangs is
-one that was contained, and is told. The last line is one JSON object; exit 0 only when that held.
+Of a source that is given, `--files` copies are made, each with one of its files damaged in one to four places, and imported into a
+library, in the processes that `firsthand import` uses. Each must come in as a sound recording or be refused with a reason; packets of
+video are taken as they are, so that what is damaged inside them is for `firsthand validate` to tell. A reader of somebody else's that
+crashes or hangs is one that was contained, and is told. The last line is one JSON object; exit 0 only when that held.
 """
 
 import argparse
