@@ -4,8 +4,10 @@ A video is cut into units of `UNIT_FRAMES`, wherever the work is divided. Each i
 that the tracker has found its hands where the unit begins.
 """
 
+import ctypes
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,9 @@ UNIT_FRAMES = 300
 LEAD_FRAMES = 15
 PARAMETERS = {"unit_frames": UNIT_FRAMES, "lead_frames": LEAD_FRAMES}
 """What, besides the tracker's own, decides the result."""
+
+M_MMAP_THRESHOLD = -3
+"""Of glibc's ``malloc.h``."""
 
 Picture = npt.NDArray[np.uint8]
 Found = list[list[Detection]]
@@ -36,6 +41,7 @@ def detect_units(stream: Stream, tracker: Tracker, wanted: range, tick: Callable
 
     Raises `DamagedError` when the video does not decode.
     """
+    _keep_pictures_apart()
     t_ns = stream.t_ns
     first, last = wanted.start * UNIT_FRAMES, min(wanted.stop * UNIT_FRAMES, len(t_ns))
     decoded = _Decoded(stream, max(first - LEAD_FRAMES, 0), last)
@@ -56,6 +62,12 @@ def detect_units(stream: Stream, tracker: Tracker, wanted: range, tick: Callable
                 hands = [tracker.detect(t, image) for t, image in frames(begin, end)]
         found += hands[begin - end :]  # without the lead
     return found
+
+
+def _keep_pictures_apart() -> None:
+    """Have glibc map large blocks one by one: on its heap, pictures and the small things that outlive them take gigabytes of each other."""
+    with suppress(OSError, AttributeError, TypeError):  # another system's library
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
 
 
 class _Decoded:
