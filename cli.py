@@ -506,9 +506,10 @@ def calibrate(episode: Annotated[Path, typer.Argument(metavar="EPISODE", help="A
               save: Annotated[Path | None, typer.Option(help="The rig's .sync.json; what it knows of other streams stays.")] = None,
               plot: Annotated[Path | None, typer.Option(help="A PNG to look at; beside --save if not given.")] = None,
               as_json: AsJson = False) -> None:
-    """Find how late each stream is against the camera, from movement that both saw."""
+    """Find how late each stream is against the camera, and what gloves' numbers mean, from movement that both saw."""
     from firsthand.capture.latency import add_latencies
     from firsthand.capture.library import find_episodes
+    from firsthand.retarget.gloves_stage import calibrate_gloves
     from firsthand.retarget.sync_picture import draw_sync
     from firsthand.retarget.sync_stage import calibrate as run
 
@@ -518,6 +519,7 @@ def calibrate(episode: Annotated[Path, typer.Argument(metavar="EPISODE", help="A
                              f"{episodes[-1].path}")
     with bars() as bar:
         sync = run(episodes[0], progress=bar)
+        gloves, uncalibrated = calibrate_gloves(episodes[0], progress=partial(bar, "hands"))
     picture = plot or (save.with_suffix(".png") if save else None)
     if picture:
         draw_sync(sync, picture)
@@ -525,9 +527,16 @@ def calibrate(episode: Annotated[Path, typer.Argument(metavar="EPISODE", help="A
     if as_json:
         show_json({"episode": episodes[0].id, "reference": sync.reference, "pairs": [pair.to_json() for pair in sync.pairs],
                    "streams": {name: asdict(latency) for name, latency in sync.latencies.items()}, "missing": sync.missing,
-                   "kept": kept, "saved": str(save) if save else None, "picture": str(picture) if picture else None})
+                   "kept": kept, "saved": str(save) if save else None, "picture": str(picture) if picture else None,
+                   "gloves": {side: one.to_json() for side, one in gloves.items()}, "uncalibrated": uncalibrated})
     else:
         _show_sync(sync)
+        for side, one in gloves.items():
+            told = one.to_json()
+            out.print(_plain(f"{one.stream} is calibrated for this session: fingertips to ±{told['tips_sigma_mm']:.0f} mm, the {side} hand "
+                             f"{100 * one.size:.0f} % of an adult's, to ±{100 * one.size_sigma:.0f} %"), highlight=False, soft_wrap=True)
+        for side, why in uncalibrated.items():
+            out.print(_plain(f"the glove on the {side} hand is not calibrated: {why}"), highlight=False, soft_wrap=True)
         for what, where in (("saved", save), ("picture", picture)):
             if where:
                 out.print(_plain(f"{what}: {where}") + (f" (kept: {_plain(', '.join(kept))})" if kept and what == "saved" else ""),

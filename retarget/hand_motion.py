@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from firsthand.capture.motion import Motion
 from firsthand.capture.skeleton import JOINTS, KNUCKLES, WRIST, Side
-from firsthand.retarget.hand_track import MEASURED, Hands
+from firsthand.retarget.hand_track import FUSED, MEASURED, Hands
 
 Complexes = npt.NDArray[np.complex128]
 
@@ -25,7 +25,7 @@ def hand_motion(hands: Hands, side: Side) -> Motion:
     values = np.full((len(hands.t_ns), len(CHANNELS)), np.nan)
     if side in hands.tracks:
         track = hands.tracks[side]
-        rows = np.flatnonzero((track.provenance == MEASURED).all(1) & np.isfinite(track.points_px).all((1, 2)))
+        rows = np.flatnonzero(np.isin(track.provenance, (MEASURED, FUSED)).all(1) & np.isfinite(track.points_px).all((1, 2)))
         points = on_still_palm(track.points_px[rows] @ np.array([1, 1j]))
         values[rows] = np.concatenate([points.real, points.imag], 1)
     return Motion(name, hands.t_ns, values)

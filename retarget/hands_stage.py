@@ -18,6 +18,9 @@ from firsthand.retarget.detect import PARAMETERS
 from firsthand.retarget.detect_many import detect
 from firsthand.retarget.device_hands import device_hands, hands_without_camera
 from firsthand.retarget.external_hands import read_external
+from firsthand.retarget.glove_file import gloves_path, read_gloves
+from firsthand.retarget.gloves_on import PARAMETERS as GLOVES
+from firsthand.retarget.gloves_on import with_gloves
 from firsthand.retarget.hand_choice import chosen
 from firsthand.retarget.hand_depth import PATCH_M, patch_depths, sensor_depths
 from firsthand.retarget.hand_frames import HandFrames, gather
@@ -41,24 +44,27 @@ ASSUMED_FOV_DEG = 70.0
 
 
 def make_hands(episode: Episode, *, tracker: str = AUTO, workers: int | None = None, progress: Progress | None = None,
-               force: bool = False) -> Hands:
+               force: bool = False, gloves: bool = True) -> Hands:
     """Track both hands on the reference camera's frames and write ``hands.h5``; current ones are read instead, unless `force`.
 
     `tracker` is ``auto`` (a device's own hands, and the pictures where it has none), ``device``, ``npz:PATH`` or one of `TRACKERS`.
     The same for any number of `workers`, the processes that look at pictures; one a core if not given. `progress` gets frames done and
     frames in all. Raises `FirsthandError` when the recording has neither pictures nor hands, does not decode, or the tracker is not
-    installed.
+    installed. Without `gloves`, hands are as they were seen even where gloves were recorded.
     """
     sizes, anchors = sizes_of(episode), anchors_of(episode)
     with episode.recording() as recording:
         way = hand_way(tracker, recording)
     parameters = {**way.parameters, **PARAMETERS, "assumed_fov_deg": ASSUMED_FOV_DEG,
-                  "hand_size": {side: size.to_json() for side, size in sizes.items()}, "anchors": [a.to_json() for a in anchors]}
-    made_from = Provenance({"recording.h5": sha256(episode.recording_path)}, parameters, STAGE)
+                  "hand_size": {side: size.to_json() for side, size in sizes.items()}, "anchors": [a.to_json() for a in anchors],
+                  "gloves": GLOVES if gloves else None}
+    inputs = {path.name: sha256(path) for path in (episode.recording_path, gloves_path(episode)) if path.exists()}
+    made_from = Provenance(inputs, parameters, STAGE)
     if not force and (current := _current(episode, made_from)):
         return current
     with episode.recording() as recording:
         hands = track_hands(recording, tracker, made_from, progress, sizes, workers, anchors)
+        hands = with_gloves(recording, hands, read_gloves(gloves_path(episode)), sizes) if gloves else hands
     hands.write(episode.hands_path)
     return read_hands(episode.hands_path)
 
