@@ -14,6 +14,8 @@ import numpy.typing as npt
 from firsthand.retarget.compiled import compiled
 
 Floats = npt.NDArray[np.float64]
+LONGEST_STEP = 0.3
+"""Joints move at most this far in one step, rad: a longer one may leap out of the basin that the frame before was in."""
 
 
 @compiled
@@ -207,9 +209,11 @@ def solve_frame(model: Any, d: Floats, w: Floats, knee: float, mu: float, q_prev
         gain, share = -1.0, 1.0
         for _ in range(9):
             if newton_step(H, S, share, damping, g, first, L, x):
-                lowered = 0.0
+                lowered, most = 0.0, LONGEST_STEP
                 for j in range(n):
-                    trial[j] = min(max(q[j] + x[j], lower[j]), upper[j])
+                    most = max(most, abs(x[j]))
+                for j in range(n):
+                    trial[j] = min(max(q[j] + x[j] * (LONGEST_STEP / most), lower[j]), upper[j])
                     lowered += mu * (trial[j] - q_prev[j]) ** 2
                 lowered += data_cost(model, trial, d, w, knee, work)
                 if lowered <= F:
