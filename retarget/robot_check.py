@@ -134,7 +134,8 @@ def operator_axes(chain: Chain, tips: dict[str, int], lower: Floats, upper: Floa
             i = int(chain.parent[i])
         bases.append(T[0, joints[-1] if joints else -1, :3, 3])
         if finger != "thumb":
-            points.append(T[0, tip, :3, 3] - bases[-1])
+            along = T[0, tip, :3, 3] - bases[-1]
+            points.append(along if np.linalg.norm(along) > 1e-3 else T[0, tip, :3, 3])  # a tip may be told at its joint
             closing.append(T[1:, tip, :3, 3].mean(axis=0) - T[0, tip, :3, 3])
     z = np.sum([point / max(float(np.linalg.norm(point)), 1e-9) for point in points], axis=0)
     z = z / max(float(np.linalg.norm(z)), 1e-9)

@@ -35,6 +35,7 @@ def model_joints(card: Table, folder: Path, named: Sequence[str]) -> tuple[Joint
         if name not in joints:
             raise changes.fault(name, f"is not a joint of {description.file} below {root}: {unknown('joint', name, list(joints))}")
         joints[name] = _changed(joints[name], changes.table(name))
+    _hold_followers(joints, {name: float(table["at"]) for name, table in changes.values.items() if "at" in table})
     kept = _named_or_moving(list(joints.values()), {root, *named})
     return assemble(Table(card.card, "joints", {}), kept, root), root, description.content
 
@@ -59,6 +60,14 @@ def held(joint: Joint, at: float) -> Joint:
     else:
         p0 = p0 + at * (R0 @ joint.axis)
     return replace(joint, kind=FIXED, R0=R0, p0=p0, mimic="", velocity=math.inf)
+
+
+def _hold_followers(joints: dict[str, Joint], still: dict[str, float]) -> None:
+    """Hold also what follows joints that are held, in place."""
+    while followers := [joint for joint in joints.values() if joint.kind != FIXED and joint.mimic in still]:
+        for joint in followers:
+            still[joint.name] = joint.multiplier * still[joint.mimic] + joint.offset
+            joints[joint.name] = held(joint, still[joint.name])
 
 
 def _named_or_moving(joints: list[Joint], named: set[str]) -> list[Joint]:

@@ -20,6 +20,8 @@ def read_urdf(robot: Element, content: bytes, path: Path) -> Description:
     file = path.name
     links = [_name(link, file) for link in robot.findall("link")]
     joints = [_joint(element, file) for element in robot.findall("joint")]
+    if not links:
+        raise FirsthandError(f"{file} has no links; it may be the empty shell of a robot that is described elsewhere")
     for what, names in (("link", links), ("joint", [joint.name for joint in joints])):
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise FirsthandError(f"{file}: there are two {what}s called {twice!r}; give each a name of its own")
