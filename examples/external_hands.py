@@ -22,7 +22,8 @@ def look(pictures: Iterator[tuple[int, np.ndarray]], K: np.ndarray, model: Path)
 
     Joints are in MediaPipe's order (wrist, then four a finger from thumb to little, each from palm to tip), in pixels of the picture and in
     metres along x right, y down, z forward of a camera with this K. A model of the MANO family needs its joints put into this order, its
-    left hands mirrored back, and its distance brought from its own focal length to K: t_z = 2 K[0, 0] / (scale * side of the crop in px).
+    left hands mirrored back, its distance brought from its own focal length to K (t_z = 2 K[0, 0] / (scale * side of the crop in px)), and,
+    where it sees a crop only, the hand `turned` as here.
     """
     from mediapipe import Image, ImageFormat
     from mediapipe.tasks.python import BaseOptions
@@ -37,11 +38,19 @@ def look(pictures: Iterator[tuple[int, np.ndarray]], K: np.ndarray, model: Path)
             found = landmarker.detect_for_video(Image(image_format=ImageFormat.SRGB, data=rgb), frame * 33)
             for marks, world, label in zip(found.hand_landmarks, found.hand_world_landmarks, found.handedness, strict=True):
                 pixels = np.array([(p.x * width - 0.5, p.y * height - 0.5) for p in marks])
-                local = np.array([(p.x, p.y, p.z) for p in world])
+                local = turned(np.array([(p.x, p.y, p.z) for p in world]), pixels, K)
                 points = local + translation(local, pixels, K)
                 pose = np.full((4, 4), np.nan)  # of the wrist; this model has none
                 yield {"frame": frame, "side": label[0].category_name.lower(), "kpts2d": pixels, "kpts3d_cam": points, "wrist_T_cam": pose,
                        "score": label[0].score, "valid": True, "metric_quality": "mono"}
+
+
+def turned(local: np.ndarray, pixels: np.ndarray, K: np.ndarray) -> np.ndarray:
+    """Joints (21, 3) of a model that looks at a cut-out as though it were in the middle, turned to where the cut-out is."""
+    ray = np.append((pixels.mean(0) - K[:2, 2]) / np.diag(K)[:2], 1)
+    axis = np.cross([0, 0, 1], ray)
+    angle = np.arctan2(np.linalg.norm(axis), 1)
+    return local @ cv2.Rodrigues(angle * axis / max(np.linalg.norm(axis), 1e-12))[0].T
 
 
 def translation(local: np.ndarray, pixels: np.ndarray, K: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from firsthand.retarget.flat_views import middle_view
 from firsthand.retarget.hand_frames import HandFrames, interpolate, least
 from firsthand.retarget.hand_place import INTERPOLATED_SIGMA, SCALED_SIGMA, SEEN_SIGMA_M
 from firsthand.retarget.hand_track import ABSENT, MEASURED, METRIC, HandTrack
+from firsthand.retarget.metric import facing, rays
 from firsthand.retarget.tracker import Detection
 
 Floats = npt.NDArray[np.float64]
@@ -41,6 +42,8 @@ class ExternalHands:
     """Shape (M, 21, 2)."""
     points_m: Floats
     """In the camera, shape (M, 21, 3)."""
+    local_m: Floats
+    """The same relative to the wrist, turned as though the hand were in the middle of the picture, as trackers have it; (M, 21, 3)."""
     metric: npt.NDArray[np.uint8]
     """Codes of `METRIC`, shape (M,)."""
 
@@ -48,8 +51,7 @@ class ExternalHands:
         """They as what a tracker found in each of so many frames."""
         out: Found = [[] for _ in range(frames)]
         for i, frame in enumerate(self.frame):
-            local = self.points_m[i] - self.points_m[i, :1]
-            out[frame].append(Detection(self.points_px[i], local, float(self.rightness[i]), float(abs(self.rightness[i]))))
+            out[frame].append(Detection(self.points_px[i], self.local_m[i], float(self.rightness[i]), float(abs(self.rightness[i]))))
         return out
 
     def as_told(self, track: HandTrack, seen: HandFrames, T_world_cam: Floats | None) -> HandTrack:
@@ -109,4 +111,5 @@ def read_external(path: Path, t_ns: npt.NDArray[np.int64], camera: CameraCalibra
     inside = np.isfinite(points_px).all((1, 2))
     if not inside.all():
         raise DamagedError(f"{path}: {int((~inside).sum())} hands lie where the lens of the camera sees nothing; mark them as not valid")
-    return ExternalHands(told["frame"][valid], sign * np.maximum(told["score"][valid], 1e-6), points_px, points_m, metric)
+    local_m = (points_m - points_m[:, :1]) @ facing(rays(points_px, camera))
+    return ExternalHands(told["frame"][valid], sign * np.maximum(told["score"][valid], 1e-6), points_px, points_m, local_m, metric)

@@ -19,9 +19,11 @@ from firsthand.capture.recording_writer import RecordingWriter
 from firsthand.capture.stream import Sample, StreamSpec
 from firsthand.pipeline import process
 from firsthand.retarget.external_checks import bent_as_right
+from firsthand.retarget.external_hands import read_external
 from firsthand.retarget.frames_export import export_frames
 from firsthand.retarget.hand_track import INTERPOLATED, METRIC
 from firsthand.retarget.hands_stage import make_hands
+from firsthand.retarget.metric import face_ray, rays
 
 FRAMES = 24
 T_NS = 1_000_000_000 + np.arange(FRAMES) * 1_000_000_000 // 30
@@ -88,6 +90,13 @@ def test_distance_by_one_camera_alone_is_found_again(tmp_path: Path, write: Writ
     track = hands.tracks["right"]
     assert (track.metric == METRIC.index("mono")).all()
     assert np.median(track.points_m[:, 0, 2] / truth[:, 0, 2]) == pytest.approx(1, abs=0.2)
+
+
+def test_a_hand_at_the_edge_of_the_picture_is_turned_as_it_is(write: Write, truth: np.ndarray) -> None:
+    aside = truth + np.array([0.16, 0, 0])
+    pixels = FLAT.project(aside)
+    told = read_external(write(kpts3d_cam=aside, kpts2d=pixels, wrist_T_cam=np.full((FRAMES, 4, 4), np.nan)), T_NS, FLAT)
+    np.testing.assert_allclose(face_ray(told.local_m, rays(pixels, FLAT)), truth - truth[:, :1], atol=1e-9)
 
 
 def test_what_is_not_valid_is_not_there_and_short_gaps_are_filled(tmp_path: Path, write: Write, truth: np.ndarray) -> None:
