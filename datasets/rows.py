@@ -116,7 +116,7 @@ def _to_frame(episode: Episode, hands: Hands, actions: Actions, frame: Frame | N
     """What to put before a pose to bring it into `frame`, shape (N, 4, 4); None for nothing."""
     if frame is None or frame == actions.frame:
         return None
-    if frame == "world" or hands.T_world_cam is None:
+    if frame == "world" or hands.T_world_cam is None or np.isnan(hands.T_world_cam).all():
         raise FirsthandError(f"{episode.id} has poses relative to the {actions.frame} only, as the head's pose is not known there; "
                              f"export it with frame {actions.frame!r}, or leave it out")
     return np.asarray(np.linalg.inv(hands.T_world_cam), np.float64)

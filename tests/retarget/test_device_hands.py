@@ -20,6 +20,7 @@ from firsthand.capture.library import Episode
 from firsthand.capture.recording_writer import RecordingWriter
 from firsthand.capture.skeleton import JOINTS, Side
 from firsthand.capture.stream import Sample, StreamSpec
+from firsthand.datasets.rows import episode_rows
 from firsthand.pipeline import process
 from firsthand.retarget.hand_track import ABSENT, INTERPOLATED, MEASURED, METRIC, PREDICTED, Hands
 from firsthand.retarget.hands_stage import make_hands
@@ -141,11 +142,15 @@ def test_a_headset_with_a_camera_on_it_brings_its_own_world(tmp_path: Path, in_w
 
 def test_the_head_pose_of_another_device_is_of_another_world(tmp_path: Path, in_world: Any) -> None:
     headset = camera_in_world(POSE_NS) @ np.linalg.inv(MOUNT)
-    hands = make_hands(record(tmp_path, hand("right", in_world(TOLD_NS), "world", prefix="suit-"), pose("quest-head-pose", headset)),
-                       tracker="device")
+    episode = record(tmp_path, hand("right", in_world(TOLD_NS), "world", prefix="suit-"), pose("quest-head-pose", headset))
+    hands = make_hands(episode, tracker="device")
     check(hands, "right", in_world(FRAME_NS))
     assert np.isnan(hands.tracks["right"].points_px).all() and np.isnan(hands.T_world_cam).all()
     assert [f for f in hands.findings if "suit-hand-right" in f and "T_rig_cam" in f]
+    process([episode], ["panda_gripper"], tracker="device")
+    assert len(episode_rows(episode, "panda_gripper").sides) == 1
+    with pytest.raises(FirsthandError, match="poses relative to the world only"):
+        episode_rows(episode, "panda_gripper", frame="camera")
 
 
 @pytest.mark.parametrize("way", ["head-pose", "vio", "mps-trajectory"])
