@@ -13,7 +13,7 @@ SEEDS = (0.1, 0.5, 0.9)
 MOST_FLAGGED = 0.3
 """At most this share of the frames is started anew."""
 _UNLIKE, _POOR, _JUMP_RAD = 0.02, 2.0, 0.5
-_TOLERANCE = 1e-8
+_TOLERANCE = 1e-7
 
 
 def greedy(problem: Problem, mu: Floats, *, first: Floats | None = None) -> tuple[Floats, Floats]:
