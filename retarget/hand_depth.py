@@ -28,8 +28,8 @@ FARTHEST_FACTOR = 2.0
 """A depth beyond twice, or within half of, the distance that the hand's size suggests is not of the hand."""
 SENSOR_SIGMA_M = 0.004
 """Of a joint's depth as a sensor gives it, the thickness of the flesh included."""
-FITTED_SIGMA_M = 0.010
-"""Of a joint's depth as the fitted hand has it."""
+FITTED_SIGMA_M = 0.020
+"""Of a joint's depth as the fitted hand has it: bent as the tracker says, flatter than it is."""
 SURE_WITHIN = 2.0
 """A depth may be off by so many of its own standard deviations more than a sensor's."""
 

@@ -17,7 +17,7 @@ from firsthand.capture.skeleton import BONES, WRIST, Side
 from firsthand.retarget.hand_depth import JointDepths, plausible, settle
 from firsthand.retarget.hand_fit import ADULT_BONES_M
 from firsthand.retarget.hand_frames import HandFrames
-from firsthand.retarget.hand_place import fit_to_depths, place_by_size
+from firsthand.retarget.hand_place import at_joints, fit_to_depths, place_by_size
 from firsthand.retarget.hand_size import ADULT, PEOPLE_SIGMA, PROPORTION_SIGMA, HandSize
 from firsthand.retarget.hand_track import METRIC
 from firsthand.retarget.metric import rays
@@ -32,7 +32,7 @@ FEWEST_BONES, FEWEST_JOINTS = 8, 5
 SHORTEST_M = 0.003
 TOGETHER = 15
 """So many frames in a row are about one look: the errors of neighbours are alike."""
-COARSE_SIGMA_M = 0.012
+COARSE_SIGMA_M = 0.025
 """Depths with a larger error say nothing of single bones."""
 MOST_FRAMES = 1500
 """More add nothing."""
@@ -61,7 +61,7 @@ def measure(joints_m: Floats, noise_m: float, *, method: str, what: str) -> Hand
     middle = np.maximum(middle, SHORTEST_M)
     chance = 1.25 * (quarters[2] - quarters[0]) / 1.35 / np.sqrt(np.maximum(count[seen] / TOGETHER, 1))
     y[seen] = np.log(middle / ADULT_BONES_M[seen])
-    sigma[seen] = np.hypot(chance, LANDMARK_SIGMA_M) / ADULT_BONES_M[seen]
+    sigma[seen] = np.sqrt(chance**2 + LANDMARK_SIGMA_M**2 + (noise_m**2 / middle) ** 2) / ADULT_BONES_M[seen]
     size, share = _posterior(y, sigma)
     if abs(np.mean(size)) > FARTHEST_SCALE:
         raise FirsthandError(f"a hand of {np.exp(np.mean(size)):.0%} of an adult's was found in {what}; its depths or optics are wrong")
@@ -81,13 +81,14 @@ def measure_by_depths(local_m: Floats, xy: Floats, depths: JointDepths, side: Si
     depths = plausible(depths.at(rows), adult[:, WRIST, 2])
     if np.nanmedian(depths.sigma_m) > COARSE_SIGMA_M:
         return _by_distance(adult[..., 2], depths, tracker, what)
+    seen_xy, xy = xy, at_joints(xy)
     fitted, good = fit_to_depths(local_m, xy, depths, side, ADULT)
     z = np.where(good, depths.z_m, np.nan)
-    size = measure(np.concatenate([xy * z[..., None], z[..., None]], -1), float(np.median(depths.sigma_m)),
+    size = measure(np.concatenate([xy * z[..., None], z[..., None]], -1), float(np.nanmedian(depths.sigma_m)),
                    method=METRIC[depths.metric], what=what)
     held = np.flatnonzero(good.any(1))
     wrist_z = settle(fitted[held], depths.at(held), good[held])[:, WRIST]
-    return with_distance(size, local_m[held], xy[held], wrist_z, side, tracker)
+    return with_distance(size, local_m[held], seen_xy[held], wrist_z, side, tracker)
 
 
 def _by_distance(adult_z_m: Floats, depths: JointDepths, tracker: str, what: str) -> HandSize:

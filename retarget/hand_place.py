@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firsthand.capture.calibration import CameraCalibration
-from firsthand.capture.skeleton import WRIST, Side
+from firsthand.capture.skeleton import MIDDLE_MCP, WRIST, Side
 from firsthand.retarget.distance import SHARE_SIGMA, misfit, steady
 from firsthand.retarget.hand_depth import SENSOR_SIGMA_M, JointDepths, agreeing, plausible, settle
 from firsthand.retarget.hand_fit import DEPTH_SIGMA_M, fit_hand
@@ -20,7 +20,7 @@ from firsthand.retarget.pieces import LONGEST_GAP
 Floats = npt.NDArray[np.float64]
 
 MONO, SCALED = (METRIC.index(name) for name in ("mono", "mono_scaled"))
-SEEN_SIGMA_M = np.array([6.5, 9, 9, 9, 11, *(6.5, 9, 9, 11) * 4]) * 1e-3
+SEEN_SIGMA_M = np.array([5, 9, 9, 9, 11, *(6.5, 9, 9, 11) * 4]) * 1e-3
 """Of each joint, (21,), in a frame with depth, where the sensor saw it; this and what follows are held to the truth by bench/sigma.py."""
 HIDDEN = 2.5
 """How much less sure a joint is that the sensor did not see: hidden, or at an edge."""
@@ -32,23 +32,24 @@ SURE_SIGMA = 0.01
 """The same with depth, for what it says of frames without."""
 INTERPOLATED_SIGMA = 1.0
 """How much less sure an interpolated joint is: over gaps as short as those that are filled no less, once the path is smoothed."""
-ALIKE_JOINTS = 4
-"""The errors of so many joints' depths are as if they were one: what a whole hand's depth gains over a joint's."""
 WRIST_FROM_PICTURE = 0.5
 """The other joints lie on their rays in the picture; the wrist, hard to see, half-way to where the fitted hand has it."""
 FEWEST_WITH_DEPTH = 5
 """Frames with depth it takes to correct the distance in the others."""
+WRIST_BEYOND = 0.07
+"""The wrist's joint lies beyond where MediaPipe's networks see the wrist, by this share of the palm's length in the picture: 0.07 (6 mm) on
+the synthetic wearer, 0.08 to 0.29 in five pictures of a Project Aria, against the hands it tracked itself."""
 CHUNK = 2048
 """Frames fitted at once, to bound memory."""
 
 
 def place(side: Side, t_ns: npt.NDArray[np.int64], frames: HandFrames, camera: CameraCalibration, depths: JointDepths | None,
-          T_world_cam: Floats | None, size: HandSize = ADULT) -> HandTrack:
+          T_world_cam: Floats | None, size: HandSize = ADULT, wrist_beyond: float = WRIST_BEYOND) -> HandTrack:
     """The track of one hand. `depths`: those of its joints, where anything but its size tells them. Without `T_world_cam`, shape (N, 4, 4),
     or (N, 21, 4, 4) with a pose for each joint, it is in the camera."""
     n = len(t_ns)
     rows = np.flatnonzero(frames.detected)
-    xy, local = rays(frames.points_px[rows], camera), frames.local_m[rows]
+    xy, local = at_joints(rays(frames.points_px[rows], camera), wrist_beyond), frames.local_m[rows]
     parts = [slice(start, start + CHUNK) for start in range(0, len(rows), CHUNK)]
     placed = _joined([_in_camera(local[p], xy[p], None if depths is None else depths.at(rows[p]), side, size) for p in parts])
     placed = _steadied(_stretched(placed, rows), t_ns[rows])
@@ -79,7 +80,14 @@ def place_by_size(local_m: Floats, xy: Floats, side: Side, size: HandSize = ADUL
     """
     out = np.full(local_m.shape, np.nan)
     known = np.isfinite(local_m).all((1, 2)) & np.isfinite(xy).all((1, 2))
-    out[known] = _by_size(local_m[known], xy[known], side, size)[0]
+    out[known] = _by_size(local_m[known], at_joints(xy[known]), side, size)[0]
+    return out
+
+
+def at_joints(xy: Floats, wrist_beyond: float = WRIST_BEYOND) -> Floats:
+    """Rays (N, 21, 2) as a tracker sees them, with that of the wrist moved to the joint."""
+    out = xy.copy()
+    out[:, WRIST] -= wrist_beyond * (xy[:, MIDDLE_MCP] - xy[:, WRIST])
     return out
 
 
@@ -132,7 +140,7 @@ def _in_camera(local_m: Floats, xy: Floats, depths: JointDepths | None, side: Si
     rows = np.flatnonzero(good.any(1))
     fitted, good, depths = fitted[rows], good[rows], depths.at(rows)
     points[rows] = _on_rays(fitted, xy[rows], settle(fitted, depths, good))
-    shared = np.maximum(depths.sigma_m - SENSOR_SIGMA_M, 0) / np.sqrt(ALIKE_JOINTS)
+    shared = np.maximum(depths.sigma_m - SENSOR_SIGMA_M, 0)  # by all joints: a second camera errs alike for the whole hand
     sigma[rows] = np.hypot(SEEN_SIGMA_M * np.where(good, 1, HIDDEN), np.where(good, shared, np.nanmax(shared, 1, initial=0)[:, None]))
     metric[rows], stretch[rows] = depths.metric, points[rows, WRIST, 2] / by_size_z[rows]
     return _Placed(points, sigma, metric, stretch, bad)

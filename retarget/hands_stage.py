@@ -25,7 +25,7 @@ from firsthand.retarget.hand_choice import chosen
 from firsthand.retarget.hand_depth import PATCH_M, patch_depths, sensor_depths
 from firsthand.retarget.hand_frames import HandFrames, gather
 from firsthand.retarget.hand_measure import size_for
-from firsthand.retarget.hand_place import place
+from firsthand.retarget.hand_place import WRIST_BEYOND, place
 from firsthand.retarget.hand_size import HandSize, sizes_of, tracker_identity
 from firsthand.retarget.hand_track import Hands, HandTrack, read_hands
 from firsthand.retarget.hand_way import AUTO, HandWay, hand_way
@@ -113,7 +113,7 @@ def _in_pictures(recording: Recording, stream: Stream, camera: CameraCalibration
     for side, found in frames.items():
         hand = size_for(side, sizes, found, camera, depths.get(side), seen_by)
         moved = world.of_joints(t_ns, found.points_px, camera)
-        track = place(side, t_ns, found, camera, depths.get(side), moved, hand)
+        track = place(side, t_ns, found, camera, depths.get(side), moved, hand, 0.0 if external else WRIST_BEYOND)
         tracks[side] = smoothed(external.as_told(track, found, world.T_world_cam) if external else track, world.T_world_cam)
     return tracks, identity.findings
 

@@ -25,8 +25,8 @@ LONGEST_STEP_NS = 100_000_000
 """Joints in the second camera are joined by a line between frames no further apart."""
 EPIPOLAR_PALMS = 0.2
 """A hand whose joints are further from their epipolar lines, in the middle and in palm lengths, is another one."""
-JOINT_PALMS = 0.05
-"""One standard deviation of a joint in a picture against the same joint in the other: part of a tracker's error is common to both."""
+JOINT_PALMS = 0.02
+"""One standard deviation of a joint in a picture against the same joint in the other: most of a tracker's error is common to both."""
 
 
 def second_view(recording: Recording, first: Stream, camera: CameraCalibration) -> tuple[Stream, CameraCalibration] | None:

@@ -16,6 +16,7 @@ from firsthand.capture.recording_writer import RecordingWriter
 from firsthand.capture.stream import Sample, StreamSpec
 from firsthand.retarget.hand_depth import SKIN_TO_JOINT_M
 from firsthand.retarget.hand_fit import ADULT_BONES_M
+from firsthand.retarget.hand_place import WRIST_BEYOND
 from firsthand.retarget.hand_shape import KNUCKLE_DIRECTIONS, PALM, best_rotations, shaped
 from firsthand.retarget.hand_track import ABSENT, INTERPOLATED, MEASURED, METRIC, Hands, read_hands
 from firsthand.retarget.hands_stage import make_hands, nearest_rows, optics
@@ -72,6 +73,7 @@ def wrists(n: int) -> np.ndarray:
 def seen_at(points: np.ndarray, rightness: float = 0.9) -> Detection:
     """The detection of a hand with these joints in the camera (21, 3), by a tracker that looks along the ray to it."""
     pixels = points[:, :2] / points[:, 2:] * 150.0 + (79.5, 59.5)
+    pixels[0] = (pixels[0] + WRIST_BEYOND * pixels[9]) / (1 + WRIST_BEYOND)  # as the networks see the wrist
     xy = rays(pixels[None], CAMERA)
     frame = face_ray(np.tile(np.eye(3), (1, 7, 1)), xy)[0, :3]  # rows: where the tracker's axes point
     return Detection(pixels, (points - points[0]) @ frame.T, rightness, 0.8)
