@@ -51,6 +51,15 @@ def test_kannala_and_brandts_fisheye_is_opencvs() -> None:
     np.testing.assert_allclose(camera.project(rays), theirs[:, 0], atol=1e-9)
 
 
+def test_arias_fisheye_is_metas() -> None:
+    """Pixels that projectaria-tools 2.3.0 gives for these points (``CameraProjection(FISHEYE624, ...).project``)."""
+    camera = CameraCalibration(np.array([[878.0, 0, 992.0], [0, 878, 752.4], [0, 0, 1]]), 2016, 1512, np.array(ARIA), model="fisheye624")
+    points = np.array([(0, 0, 1), (0.3, -0.2, 1), (-0.8, 0.5, 1), (1.2, 0.9, 0.8), (0.02, 1.5, 1)])
+    theirs = [(992.0, 752.4), (1243.8178143917667, 584.460099381617), (430.77919827555434, 1103.0193459405339),
+              (1745.6435729118061, 1317.1519203687953), (1003.6923494203454, 1612.0293083178594)]
+    np.testing.assert_allclose(camera.project(points), theirs, atol=1e-9)
+
+
 def test_a_fisheye_without_distortion_is_equidistant_and_sees_to_the_side() -> None:
     camera = CameraCalibration(np.array([[300.0, 0, 50], [0, 300, 40], [0, 0, 1]]), 100, 80, np.zeros(12), model="fisheye624")
     rays = np.array([[np.sin(a), 0.0, np.cos(a)] for a in (0.0, 0.3, 1.4, 1.8)])
