@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from device_truths import DROPS, SEED
 from devices import SESSION_MS, cpu_s, emulated, free_port
+from parts.device_truths import DROPS, SEED
 
 from firsthand.capture.emulator import EMULATORS, Emulation
 from firsthand.capture.live.supervisor import Supervisor

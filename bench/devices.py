@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from device_truths import CASES, DROPS, SEED, Case, Truth
+from parts.device_truths import CASES, DROPS, SEED, Case, Truth
 
 from firsthand.capture.certificate import certify
 from firsthand.capture.emulator import EMULATORS, Emulation

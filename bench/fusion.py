@@ -34,11 +34,12 @@ from firsthand.capture.library import Episode
 from firsthand.capture.recorder import record
 from firsthand.capture.recording import Recording
 from firsthand.capture.skeleton import PARENTS, SIDES, TIPS, WRIST, Side
-from firsthand.capture.synthetic.hand import bone_lengths_m, hand_template
+from firsthand.capture.synthetic.hand import bone_lengths_m
 from firsthand.capture.synthetic.truth import Truth
 from firsthand.capture.synthetic.wearer import Wearer
-from firsthand.retarget.glove_calibration import GloveCalibration, calibrate_glove
-from firsthand.retarget.glove_model import MIRROR, PALM, joints_m, shape_of
+from firsthand.retarget.glove_calibration import GloveCalibration, calibrate_glove, channels_at
+from firsthand.retarget.glove_channels import columns_of, glove_values
+from firsthand.retarget.glove_model import PALM, joints_m, shape_of
 from firsthand.retarget.gloves_on import with_gloves
 from firsthand.retarget.hand_fit import rotations
 from firsthand.retarget.hand_sight import best_pose, turn_between
@@ -118,16 +119,26 @@ def tip_errors(points: Floats, true: Floats) -> Floats:
     return np.asarray(np.linalg.norm(off[:, list(TIPS)], axis=-1) * 1e3)
 
 
-def mount_errors(wearer: Wearer, calibration: GloveCalibration) -> tuple[float, float]:
-    """How wrongly the palm sits on the tracker: turned in degrees, moved at the wrist in millimetres."""
+def mount_errors(wearer: Wearer, recording: Recording, hands: Hands, calibration: GloveCalibration,
+                 frames: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """How wrongly the hand sits on the tracker, median: turned as a whole, degrees, and the wrist moved, millimetres.
+
+    `frames`: the camera's numbers of the frames of `hands`.
+    """
     side, worn = calibration.side, wearer.worn[calibration.side]
     assert calibration.T_tracker_hand is not None
-    true = hand_template() * (1, -1, -1) * MIRROR[side]
-    mine = joints_m(np.zeros((1, 20)), calibration.shape, side)[0]
-    a = true[PALM] @ worn.T_tracker_hand[:3, :3].T + worn.T_tracker_hand[:3, 3]
-    b = mine[PALM] @ calibration.T_tracker_hand[:3, :3].T + calibration.T_tracker_hand[:3, 3]
-    R, _ = best_pose(a[None], b[None])
-    return float(np.degrees(np.linalg.norm(turn_between(np.eye(3)[None], R)))), float(np.linalg.norm(b[0] - a[0]) * 1e3)
+    t_s = wearer.seconds("head")[frames]
+    true = wearer.task.hands[side].local_m(t_s) * (1, -1, -1)
+    glove = recording[calibration.stream]
+    names, _, values = glove_values(glove)
+    channels = channels_at(hands.t_ns, glove.t_ns - calibration.late_ns, columns_of(calibration.linear, names, values))
+    mine = joints_m(calibration.linear.angles(channels), calibration.shape, side)
+    known = np.isfinite(mine).all((1, 2))
+    a = true[known] @ worn.T_tracker_hand[:3, :3].T + worn.T_tracker_hand[:3, 3]
+    b = mine[known] @ calibration.T_tracker_hand[:3, :3].T + calibration.T_tracker_hand[:3, 3]
+    R, _ = best_pose(a, b)
+    turn = np.linalg.norm(turn_between(np.broadcast_to(np.eye(3), R.shape), R), axis=1)
+    return float(np.degrees(np.median(turn))), float(np.median(np.linalg.norm(b[:, WRIST] - a[:, WRIST], axis=1)) * 1e3)
 
 
 def outcome(wearer: Wearer, recording: Recording, hands: Hands, side: Side, size: HandSize, camera_latency_ns: int) -> dict[str, float]:
@@ -139,7 +150,7 @@ def outcome(wearer: Wearer, recording: Recording, hands: Hands, side: Side, size
     except FirsthandError as error:
         print(f"      refused: {error}")
         return {}
-    turn_deg, offset_mm = mount_errors(wearer, calibration)
+    turn_deg, offset_mm = mount_errors(wearer, recording, hands, calibration, np.arange(len(hands.t_ns)))
     late_ns = truth.streams[calibration.stream].min_latency_ns - camera_latency_ns
     found = {"time_ms": abs(calibration.late_ns - late_ns) * 1e-6, "turn_deg": turn_deg, "offset_mm": offset_mm,
              "size_percent": 100 * abs(calibration.shape.palm_length_m / shape_of(bone_lengths_m()).palm_length_m - 1)}
@@ -274,7 +285,7 @@ def through_pictures(seed: int, folder: Path) -> list[dict[str, float]]:
             fused = with_gloves(later, seen_work, {side: calibration}).tracks[side]
             both = seen_work.tracks[side].valid & fused.valid
             latency = read_truth(calibration_take.truth_path).streams
-            turn_deg, offset_mm = mount_errors(first, calibration)
+            turn_deg, offset_mm = mount_errors(first, recording, seen_first, calibration, recording["head"].sequence)
             late_ns = latency[calibration.stream].min_latency_ns - latency["head"].min_latency_ns
             found.append({"time_ms": abs(calibration.late_ns - late_ns) * 1e-6,
                           "turn_deg": turn_deg, "offset_mm": offset_mm,

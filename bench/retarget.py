@@ -2,7 +2,7 @@
 
     python bench/retarget.py [--landmarks DIR] [--frames 621] [--hands allegro ...] [--without-peer] [--peer FILE]
 
-The same landmarks, targets and weights for both: five hands (from the packages of `bench/retarget_hands.py`) x vector, position and
+The same landmarks, targets and weights for both: five hands (from the packages of `bench/parts/retarget_hands.py`) x vector, position and
 DexPilot objectives x every track in DIR (``*.npz`` with ``joints`` (N, 21, 3), metres in operator axes), scales and links as
 dex_retargeting ships them. It runs in an environment of its own (`tests/interop/dex_retargeting_venv.py`) on
 the same hand, written as URDF. Columns:
@@ -29,25 +29,21 @@ from pathlib import Path
 from typing import Any
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
-HERE = sys.path.pop(0)  # numba would take this folder's coverage.py for a package
-import numba  # noqa: E402, F401
-import numpy as np  # noqa: E402
+import numpy as np
+from parts.retarget_cases import ask_peer, case_of
+from parts.retarget_hands import HUMAN_TIPS, Hand, read_hand, write_urdf
 
-sys.path.insert(0, HERE)
-from retarget_cases import ask_peer, case_of  # noqa: E402
-from retarget_hands import HUMAN_TIPS, Hand, read_hand, write_urdf  # noqa: E402
-
-from firsthand.capture.skeleton import FINGERS  # noqa: E402
-from firsthand.retarget.hand_targets import draw_targets, finger_scales  # noqa: E402
-from firsthand.retarget.hand_track import MEASURED, HandTrack  # noqa: E402
-from firsthand.retarget.kinematics import link_positions  # noqa: E402
-from firsthand.retarget.multi_start import greedy, multi_start  # noqa: E402
-from firsthand.retarget.objective import course_cost  # noqa: E402
-from firsthand.retarget.pinch_targets import pinches  # noqa: E402
-from firsthand.retarget.problem import Problem  # noqa: E402
-from firsthand.retarget.robot import HandModel, RobotModel, load_robot  # noqa: E402
-from firsthand.retarget.solve_hand import follow_with_hand, solve_targets  # noqa: E402
-from firsthand.retarget.whole_course import refine  # noqa: E402
+from firsthand.capture.skeleton import FINGERS
+from firsthand.retarget.hand_targets import draw_targets, finger_scales
+from firsthand.retarget.hand_track import MEASURED, HandTrack
+from firsthand.retarget.kinematics import link_positions
+from firsthand.retarget.multi_start import greedy, multi_start
+from firsthand.retarget.objective import course_cost
+from firsthand.retarget.pinch_targets import pinches
+from firsthand.retarget.problem import Problem
+from firsthand.retarget.robot import HandModel, RobotModel, load_robot
+from firsthand.retarget.solve_hand import follow_with_hand, solve_targets
+from firsthand.retarget.whole_course import refine
 
 HANDS, MODES = ("allegro", "leap", "shadow", "inspire", "ability"), ("vector", "position", "dexpilot")
 MU, FPS = 4e-3, 30

@@ -26,7 +26,7 @@ FINGERS, TURNING, STAMPS, CLAPS, FLASHES = "fingers", "head turning", "same stam
 """What two streams are compared by."""
 TRACKER_NS = 2e6
 """What a hand tracker adds to the interval: its errors follow the movement, so leaving out blocks of time does not show all of them. From
-`bench/coverage.py`."""
+`bench/intervals.py`."""
 SAME_STAMPS = 0.5
 """Share of a stream's device stamps that the reference must have too, for both to be taken for one device's."""
 

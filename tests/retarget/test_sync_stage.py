@@ -22,11 +22,11 @@ from firsthand.retarget.hand_model import hand_model
 from firsthand.retarget.sync_picture import draw_sync
 from firsthand.retarget.sync_stage import Pair, Sync, _latencies, calibrate
 
-BENCH = Path(__file__).parents[2] / "bench" / "coverage.py"
+BENCH = Path(__file__).parents[2] / "bench" / "intervals.py"
 
 
 def test_injected_latencies_are_found_within_their_interval(tmp_path: Path) -> None:
-    """The short form of bench/coverage.py: one wearer, 12 seconds."""
+    """The short form of bench/intervals.py: one wearer, 12 seconds."""
     try:
         hand_model()
     except FirsthandError as error:

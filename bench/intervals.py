@@ -1,6 +1,6 @@
 """Are injected latencies found, and do the stated intervals hold? The synthetic wearer, calibrated and then recorded at work.
 
-    python bench/coverage.py [--runs 40] [--seconds 20] [--processes] [--folder DIR]
+    python bench/intervals.py [--runs 40] [--seconds 20] [--processes] [--folder DIR]
 
 Each run draws a wearer, clocks and the fastest delivery of every stream (1 to 50 ms) from its seed, and goes the way a collector goes: a
 calibration take of free movement through the recorder, `firsthand calibrate` on its pictures and numbers, then a take at work recorded

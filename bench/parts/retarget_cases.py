@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from retarget_hands import HUMAN_MIDDLES, HUMAN_TIPS, Hand
+from parts.retarget_hands import HUMAN_MIDDLES, HUMAN_TIPS, Hand
 
 from firsthand.retarget.free_base import base_limits, with_free_base
 from firsthand.retarget.pinch_targets import pinch_targets
 from firsthand.retarget.problem import WRIST, Problem
 
 HERE = Path(__file__).parent
-VENV = HERE.parent / "tests" / "interop" / "dex_retargeting_venv.py"
+VENV = HERE.parents[1] / "tests" / "interop" / "dex_retargeting_venv.py"
 DUMMIES = [f"dummy_{axis}_{kind}_joint" for kind in ("translation", "rotation") for axis in "xyz"]
 
 

@@ -1,6 +1,6 @@
 """dex_retargeting on the cases of `bench/retarget.py`; run by it, in an environment of its own. Alone it does nothing.
 
-    PYTHON bench/retarget_peer.py CASES.json POINTS.npz RESULTS.npz
+    PYTHON bench/parts/retarget_peer.py CASES.json POINTS.npz RESULTS.npz
 
 Each case is solved as it ships (limits widened by 1e-3 rad; timed, the low-pass apart), and once more within the exact limits.
 """
