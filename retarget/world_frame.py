@@ -150,7 +150,7 @@ def _among(recording: Recording, stream: Stream, camera: CameraCalibration, anch
         level[:3, :3] = upright(up)
         T = level @ T
         told.append(f"the world is that of anchor {first}, level to {np.degrees(up.sigma_rad):.1f} degrees")
-    return T, told
+    return poses_at(stream.t_ns, stream.t_ns, pose_rows(T)), told
 
 
 def _with_gaps_joined(t_ns: Times, R: Floats, places: Floats) -> Floats:

@@ -143,6 +143,15 @@ def test_a_gap_is_bridged_by_the_gyroscope_only_while_it_is_short(scene: Scene, 
     assert any("is not known in" in finding and "frames; hands are absent there" in finding for finding in world.findings)
 
 
+def test_without_a_gyroscope_a_single_frame_is_bridged_and_no_more(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("firsthand.retarget.head_pose.LONGEST_GAP_S", 0.14)  # two frames of this scene
+    hidden = {20, 30, 31}
+    with scene.record(tmp_path / "recording.h5", imu=False, shown=lambda i: {} if i in hidden else {"mat": PLACES["mat"]}) as recording:
+        world = world_of(recording, recording.camera(), CAMERA, (BOARD,))
+    metres, _ = off(world, in_world_of("mat") @ scene.T)
+    assert metres[20] < 0.015 and np.isnan(metres[30:32]).all() and np.isfinite(np.delete(metres, [30, 31])).all()
+
+
 def test_an_anchor_that_was_moved_is_left_out_and_told(scene: Scene, tmp_path: Path) -> None:
     def shown(i: int) -> dict[str, tuple[float, float]]:
         return {**PLACES, "tag2": (0.17, 0.24) if i < 28 else (-0.25, 0.12)}
