@@ -261,7 +261,7 @@ def fuzz(make: Callable[[], Target], count: int, check: Callable[[Any], bool] = 
             read_s += took_s
             found["slowest_ms"] = max(found["slowest_ms"], round(1000 * took_s, 1))
             found["hangs"] += took_s > HANG_S
-        found[f"read_{kind}"] = round(read / count, 4)
+        found[f"read_{kind}"] = round(read / count, 6)
         found["growth_mb"] = max(found["growth_mb"], round(memory_mb() - before_mb, 1))
     return {**found, "per_s": round(2 * count / read_s), "reasons": len(reasons)}
 
