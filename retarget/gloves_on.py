@@ -31,8 +31,10 @@ def with_gloves(recording: Recording, hands: Hands, calibrations: Mapping[Side, 
     """Hands with their fingers from the gloves that were recorded beside them; a finding for a glove that could not be used.
 
     `calibrations`: of the session's gloves. A glove that has none there is calibrated by the movement in this recording, where it can
-    tell. `sizes`: of the wearer's hands, as far as they were measured.
+    tell. `sizes`: of the wearer's hands, as far as they were measured. Without a camera there is nothing to fuse, hands are a device's own.
     """
+    if hands.intrinsics.width_px == 0:
+        return hands
     tracks, findings = dict(hands.tracks), list(hands.findings)
     for side in SIDES:
         glove = glove_stream(recording, side)
