@@ -283,13 +283,15 @@ def through_pictures(seed: int, folder: Path) -> list[dict[str, float]]:
             truth = read_truth(work.truth_path)
             true = truth.hands[side].points_m[later["head"].sequence]
             fused = with_gloves(later, seen_work, {side: calibration}).tracks[side]
-            both = seen_work.tracks[side].valid & fused.valid
+            bare = with_gloves(Without(later, f"wrist-{side}"), seen_work, {side: calibration}).tracks[side]  # type: ignore[arg-type]
+            both = seen_work.tracks[side].valid & fused.valid & bare.valid
             latency = read_truth(calibration_take.truth_path).streams
             turn_deg, offset_mm = mount_errors(first, recording, seen_first, calibration, recording["head"].sequence)
             late_ns = latency[calibration.stream].min_latency_ns - latency["head"].min_latency_ns
             found.append({"time_ms": abs(calibration.late_ns - late_ns) * 1e-6,
                           "turn_deg": turn_deg, "offset_mm": offset_mm,
                           "vision_mm": float(np.median(tip_errors(seen_work.tracks[side].points_m[both], true[both]))),
+                          "glove_mm": float(np.median(tip_errors(bare.points_m[both], true[both]))),
                           "tips_mm": float(np.median(tip_errors(fused.points_m[both], true[both])))})  # fmt: skip
     return found
 

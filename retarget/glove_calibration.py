@@ -62,6 +62,8 @@ class GloveCalibration:
     tracker_late_ns: int = 0
     T_tracker_hand: Floats | None = None
     """Pose of the hand's axes on the tracker, shape (4, 4)."""
+    T_world_base: Floats | None = None
+    """The tracker's world in that of the hands, as it was then, shape (4, 4)."""
     turn_sigma_rad: float = 0.0
     offset_sigma_m: float = 0.0
     """Of how the tracker sits on the hand, per axis."""
@@ -278,5 +280,5 @@ def _calibration(fit: Fit, stretch: Stretch, glove: Stream, tracker: WristTracke
     turn, offset = mount_sigmas(fit, stretch.side) if tracker else (np.zeros(3), np.zeros(3))
     return GloveCalibration(stretch.side, glove.spec.name, fit.linear, fit.shape, late_ns, error_ns, fit.sigma_m, fit.on_tracker_m,
                             float(sigma[fit.index("size")[0]]), tracker.stream if tracker else "", stretch.placed, tracker_late_ns,
-                            fit.T_tracker_hand, float(turn.max()), float(offset.max()) if stretch.placed else 0.0,
+                            fit.T_tracker_hand, fit.T_world_base, float(turn.max()), float(offset.max()) if stretch.placed else 0.0,
                             float(np.median(fit.residual_m)), seconds, told)

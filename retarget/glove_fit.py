@@ -71,6 +71,8 @@ class Fit:
     shape: HandShape
     T_tracker_hand: Floats | None
     """Pose of the hand's axes on the tracker, shape (4, 4); its place is 0 for a tracker that does not know its own."""
+    T_world_base: Floats | None
+    """The tracker's world in that of the seen joints, shape (4, 4)."""
     names: tuple[str, ...]
     """Of the unknowns, such as ``"size"``, ``"gain index_pip_flex"`` or ``"mount turn x"``."""
     covariance: Floats
@@ -189,7 +191,8 @@ def fit_glove(stretch: Stretch, linear: Linear, shape: HandShape, size_sigma: fl
     J[..., unknowns.at["beside"]] = 0
     covariance = np.linalg.inv(H)
     seen = np.linalg.norm(np.einsum("nij,nkj->nki", R, local) + t[:, None] - stretch.points_m, axis=-1)
-    return Fit(unknowns.linear_of(p), unknowns.shape_of(p), mount if tracked else None, unknowns.names, covariance, unknowns.sigma,
+    at_end = (mount, base) if tracked else (None, None)
+    return Fit(unknowns.linear_of(p), unknowns.shape_of(p), *at_end, unknowns.names, covariance, unknowns.sigma,
                *_sigmas(local, J, covariance, unknowns.at, R, t), np.median(seen, axis=0))
 
 

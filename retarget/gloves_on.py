@@ -13,7 +13,7 @@ from firsthand.retarget.fusion import fuse, seen_poses
 from firsthand.retarget.glove_calibration import GloveCalibration, calibrate_glove, channels_at, eye_m, glove_stream, seen_frames
 from firsthand.retarget.glove_channels import columns_of, glove_values
 from firsthand.retarget.glove_model import joints_m
-from firsthand.retarget.hand_sight import nearest_rotation
+from firsthand.retarget.hand_sight import nearest_rotation, turn_between
 from firsthand.retarget.hand_size import ADULT, HandSize
 from firsthand.retarget.hand_track import Hands, HandTrack
 from firsthand.retarget.wrist_tracker import wrist_tracker
@@ -22,6 +22,8 @@ Floats = npt.NDArray[np.float64]
 
 PARAMETERS = {"version": 1}
 """What decides the result."""
+SAME_WORLD_RAD, SAME_WORLD_M = np.radians(10.0), 0.03
+"""Hands that are seen are off by less, median; a world that has moved is further away."""
 FEWEST_FRAMES = 30
 """Frames with the hand in view that it takes to find a wrist tracker's world in that of the hands."""
 
@@ -77,8 +79,11 @@ def _fused(recording: Recording, hands: Hands, glove: Stream, calibration: Glove
 
 
 def _by_tracker(recording: Recording, hands: Hands, track: HandTrack, calibration: GloveCalibration, channels: Floats) -> Floats | None:
-    """Poses of the hand by what is worn on its wrist, shape (N, 4, 4); None without. Where its world lies in that of the hands is found
-    from the frames in which both are known: a headset may begin a new world with each take."""
+    """Poses of the hand by what is worn on its wrist, shape (N, 4, 4); None without.
+
+    Its world lies in that of the hands as it did in the calibration, where that fits; else as the frames tell in which both are known: a
+    headset may begin a new world with each take.
+    """
     tracker = wrist_tracker(recording, calibration.side)
     if tracker is None or calibration.T_tracker_hand is None or tracker.stream != calibration.tracker or hands.frame != "world":
         return None
@@ -90,11 +95,22 @@ def _by_tracker(recording: Recording, hands: Hands, track: HandTrack, calibratio
         return None
     local = joints_m(np.nan_to_num(angles), calibration.shape, calibration.side)
     seen = seen_poses(track, local, np.ones(local.shape[:2], np.bool_), both, eye_m(hands))
+    if calibration.T_world_base is not None:
+        as_then = calibration.T_world_base @ felt
+        if _fits(as_then[both], seen.R[both], seen.wrist_m[both], calibration.placed):
+            return np.asarray(as_then, np.float64)
     base = np.eye(4)
     base[:3, :3] = nearest_rotation((seen.R[both] @ felt[both, :3, :3].swapaxes(1, 2)).sum(0))
     if calibration.placed:
         base[:3, 3] = np.median(seen.wrist_m[both] - felt[both, :3, 3] @ base[:3, :3].T, axis=0)
     return np.asarray(base @ felt, np.float64)
+
+
+def _fits(said: Floats, R: Floats, wrist_m: Floats, placed: bool) -> bool:
+    """Whether poses of the hand by its tracker (M, 4, 4) are where it was seen, by and large."""
+    turned = np.linalg.norm(turn_between(said[:, :3, :3], R), axis=1)
+    moved = np.linalg.norm(said[:, :3, 3] - wrist_m, axis=1) if placed else np.zeros(len(said))
+    return bool(np.median(turned) < SAME_WORLD_RAD and np.median(moved) < SAME_WORLD_M)
 
 
 def unseen(side: Side, t_ns: npt.NDArray[np.int64]) -> HandTrack:

@@ -178,6 +178,15 @@ def test_glove_and_tracker_bring_fingertips_far_nearer_than_vision(worn: SimpleN
     assert np.array_equal(fused.raw_m, worn.hands.tracks[RIGHT].points_m, equal_nan=True)
 
 
+def test_a_tracker_whose_world_has_moved_since_is_found_again(worn: SimpleNamespace) -> None:
+    moved = np.eye(4)
+    moved[:3, :3], moved[:3, 3] = [[0, -1, 0], [1, 0, 0], [0, 0, 1]], (3, 1, 0)
+    kept = worn.calibration
+    away = replace(kept, T_world_base=moved @ kept.T_world_base)
+    here, there = (with_gloves(worn.recording, worn.hands, {RIGHT: one}).tracks[RIGHT].points_m[5:-5] for one in (kept, away))
+    assert np.median(np.linalg.norm(here - there, axis=-1)) < 0.006
+
+
 def test_what_is_fused_falls_back_joint_by_joint(worn: SimpleNamespace) -> None:
     track, channels, eyes = worn.hands.tracks[RIGHT], channels_of(worn), eye_m(worn.hands)
     lost = np.arange(20, 60)
