@@ -62,7 +62,7 @@ class Terminal:
         return termios.tcgetattr(self.fd)[3] & (termios.ECHO | termios.ICANON) == termios.ECHO | termios.ICANON
 
     def until_cooked(self, wanted: bool) -> None:
-        end = time.monotonic() + 5
+        end = time.monotonic() + 20
         while self.cooked() is not wanted:
             assert time.monotonic() < end, f"the terminal stayed {'raw' if wanted else 'cooked'}"
             time.sleep(0.01)
