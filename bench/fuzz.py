@@ -4,8 +4,8 @@
 
 Each reader gets `count` damaged messages (bytes flipped, cut off, doubled, spliced), then as many that are well framed and hold anything:
 other numbers in a text's fields, random poses and counters in a binary payload. A reader must answer each with readings of finite or
-missing numbers, or with a reason. What comes over TCP is cut into messages first, in one stream that is never begun again unless it says
-that it is none. Crashes are exceptions and numbers that are none; hangs answers that took more than a second of the processor; growth what
+missing numbers, or with a reason. What comes over TCP is cut into messages first, in one stream that is only begun again, as a driver does
+it, when it says that it is none. Crashes are exceptions and numbers that are none; hangs answers that took more than a second of the processor; growth what
 the process' memory gained after the first tenth; reasons how many there are (each is counted for ever). Warnings are errors.
 
 Read is the share of messages that became a reading: of the framed ones it shows that what comes behind the framing was tried too. The last
@@ -22,7 +22,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count as counted
 from random import Random
@@ -151,17 +151,24 @@ def sample(rng: Random, _: list[bytes]) -> bytes:
     return head + odd(rng, np.array(numbers, "<f8").tobytes(), 0.1)
 
 
-def through(cut: Callable[[Counter[str]], Any], read: Read) -> Read:
-    """What comes of bytes on a TCP connection, in two pieces: cut into messages, each read. A stream that is none is begun again."""
-    cutter = cut(Counter())
+def through(cut: Callable[[Counter[str]], Any], begin: Callable[[], Read], greeting: Sequence[bytes] = ()) -> Read:
+    """What comes of bytes on a TCP connection, in two pieces: cut into messages, each read. A stream that is none is begun again, as a
+    driver does: with a new reader, which hears the `greeting` first."""
+    def opened() -> tuple[Any, Read]:
+        read = begin()
+        for message in greeting:
+            read(message)
+        return cut(Counter()), read
+
+    cutter, read = opened()
 
     def both(message: bytes) -> Any:
-        nonlocal cutter
+        nonlocal cutter, read
         half = len(message) // 2
         try:
             packets = [*cutter.add(0, message[:half]), *cutter.add(0, message[half:])]
         except FirsthandError as error:
-            cutter = cut(Counter())
+            cutter, read = opened()
             return str(error)
         answers = [read(packet.data) for packet in packets]
         return next((answer for answer in answers if not isinstance(answer, str)), answers[-1] if answers else {})
@@ -183,7 +190,7 @@ def targets() -> dict[str, Callable[[], Target]]:
     layout = Layout("json", [f"c{n}" for n in range(20)], array="deg", stamp="t_us", sequence="seq", units="deg")
     line = Layout("csv", ("a", "b"), header=("seq", "t", "a", "b"), stamp="t", stamp_unit="ms", sequence="seq", units="g")
     hand, solver = [m[4:] for m in sent("stretchsense")], sent("rokoko-sdk")
-    plain, quest = sent("rokoko-plain"), sent("quest")
+    plain, quest, known = sent("rokoko-plain"), sent("quest"), [m for m in solver if m[0] == 1]
 
     def studio(rng: Random, _: list[bytes]) -> bytes:
         from lz4.frame import compress
@@ -193,28 +200,23 @@ def targets() -> dict[str, Callable[[], Target]]:
 
     return {
         "json": lambda: Target(lambda m: answer(layout.read(m)), sent("glove")),
-        "json (csv)": lambda: Target(through(Lines, lambda m: answer(line.read(m))), [b"1,5,2.5,-3\n", b"2,15.5,2e3,\r\n"],
+        "json (csv)": lambda: Target(through(Lines, lambda: lambda m: answer(line.read(m))), [b"1,5,2.5,-3\n", b"2,15.5,2e3,\r\n"],
                                      lambda rng, seeds: renumbered(rng, seeds) + b"\n"),
         "quest": lambda: Target(HtsReader(by_line=False), quest),
-        "quest (TCP)": lambda: Target(through(Lines, HtsReader(by_line=True)), [m + b"\n" for m in quest],
+        "quest (TCP)": lambda: Target(through(Lines, lambda: HtsReader(by_line=True)), [m + b"\n" for m in quest],
                                       lambda rng, seeds: renumbered(rng, quest) + b"\n"),
         "lucidgloves": lambda: Target(read_alpha, sent("lucidgloves"), alpha),
         "manus (text)": lambda: Target(ManusReader(SIDES, "unity", "openxr").text, sent("manus")),
         "manus (bridge)": lambda: Target(ManusReader(SIDES, "z-forward", "openxr").bridge, sent("manus-bridge")[:4]),
         "rokoko": lambda: Target(read_studio, [*plain[:4], *sent("rokoko")[:4]], studio),
-        "rokoko-sdk": lambda: Target(through(RgmpFrames, RgmpReader()), solver, rgmp([m for m in solver if m[0] == 1])),
+        "rokoko-sdk": lambda: Target(through(RgmpFrames, RgmpReader, known), solver, rgmp(known)),
         "udcap": lambda: Target(read_udcap, sent("udcap")),
         "xsens": lambda: Target(MvnReader(0, 1), sent("xsens"), mvn()),
         "vision-pro": lambda: Target(read_update, sent("vision-pro"), update()),
         "lsl": lambda: Target(LslReader("glove", np.ones(21), 20), [packed(b"S", 1.5, range(21)), packed(b"C", 1.5, [0.1])], sample),
-        "stretchsense": lambda: Target(through(SizedFrames, read_hand_engine), [sized(m) for m in hand],
-                                       lambda rng, seeds: sized(renumbered(rng, hand))),
+        "stretchsense": lambda: Target(through(SizedFrames, lambda: read_hand_engine), sent("stretchsense"),
+                                       lambda rng, _: len(text := renumbered(rng, hand)).to_bytes(4, "big") + text),
     }
-
-
-def sized(text: bytes) -> bytes:
-    """A message behind its length."""
-    return len(text).to_bytes(4, "big") + text
 
 
 def answer(reading: Reading | str) -> Mapping[str, Reading] | str:
