@@ -9,8 +9,9 @@ export OMP_NUM_THREADS ?= 2
 demo: .venv/ready ## the whole chain on the synthetic wearer
 	$(BIN)/firsthand demo
 
-test: .venv/ready ## the tests, on every core
-	$(BIN)/python -m pytest -m "not interop" -n auto --dist loadfile
+test: .venv/ready ## the tests: what goes by the clock one after another, the rest on every core
+	$(BIN)/python -m pytest -m "not interop" tests/capture tests/test_*.py
+	$(BIN)/python -m pytest -m "not interop" -n auto --dist loadfile tests/retarget tests/annotate tests/datasets
 
 check: .venv/ready build/types/firsthand ## lint and types
 	$(BIN)/ruff check .
