@@ -101,6 +101,7 @@ def take(seed: int, folder: Path, *, task: str = "free-motion", seconds: float =
     latency_s = {name: float(rng.uniform(0.001, 0.04)) for name in ("glove-left", "glove-right", "wrist-left", "wrist-right")}
     wearer = Wearer(seed=seed, task=task, duration_s=seconds, fps=FPS, glove_faults=1.0, wrist_trackers=True, latency_s=latency_s)
     path = folder / f"{task}-{seed}.h5"
+    path.unlink(missing_ok=True)
     record([driver for driver in wearer.drivers() if driver.name != "head"], path, source="simulation")
     truth = wearer.truth()
     tracks = {side: seen(wearer, truth, side, np.random.default_rng([seed, 78, k])) for k, side in enumerate(SIDES)}

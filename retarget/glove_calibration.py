@@ -31,8 +31,8 @@ MOST_FRAMES = 400
 """Of a longer recording frames are taken from all of it."""
 LEAST_BEND_RAD = 0.5
 """Each finger must be bent and straightened by this much, all its joints together."""
-WIDEST_BEND_RAD = 0.21
-"""So well must be known how far a finger is bent, all joints together, where it was bent in the movement: 12 degrees, one sigma."""
+WIDEST_BEND_RAD = 0.35
+"""So well must be known how far a finger is bent, all joints together, where it was bent in the movement: 20 degrees, one sigma."""
 WIDEST_TURN_RAD, WIDEST_OFFSET_M = np.radians(6.0), 0.012
 """So well must be known how a tracker sits on the wrist, one sigma."""
 

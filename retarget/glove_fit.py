@@ -191,9 +191,9 @@ def fit_glove(stretch: Stretch, linear: Linear, shape: HandShape, size_sigma: fl
     J[..., unknowns.at["beside"]] = 0
     covariance = np.linalg.inv(H)
     seen = np.linalg.norm(np.einsum("nij,nkj->nki", R, local) + t[:, None] - stretch.points_m, axis=-1)
-    at_end = (mount, base) if tracked else (None, None)
-    return Fit(unknowns.linear_of(p), unknowns.shape_of(p), *at_end, unknowns.names, covariance, unknowns.sigma,
-               *_sigmas(local, J, covariance, unknowns.at, R, t), np.median(seen, axis=0))
+    sigmas = _sigmas(local, J, covariance, unknowns.at, R, t)
+    return Fit(unknowns.linear_of(p), unknowns.shape_of(p), mount if tracked else None, base if tracked else None, unknowns.names,
+               covariance, unknowns.sigma, *sigmas, np.median(seen, axis=0))
 
 
 def _sigmas(local: Floats, J: Floats, covariance: Floats, at: Mapping[str, slice], R: Floats, t: Floats) -> tuple[Floats, Floats]:

@@ -48,7 +48,7 @@ class HandTrack:
     score: Floats
     """The tracker's confidence in 0..1, shape (N,); NaN where absent."""
     raw_m: Floats | None = None
-    """`points_m` as they were before smoothing, shape (N, 21, 3); None where nothing was smoothed."""
+    """`points_m` before they were smoothed and gloves put on, shape (N, 21, 3); None where neither was done."""
 
     def __post_init__(self) -> None:
         n = len(self.t_ns)
