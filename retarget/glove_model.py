@@ -20,9 +20,8 @@ from firsthand.retarget.hand_shape import KNUCKLE_DIRECTIONS
 Floats = npt.NDArray[np.float64]
 
 ANGLES = GLOVE_COLUMNS
-"""The 20 angles of a hand, rad: four a finger from thumb to little, bending at three joints from the base, then sideways."""
-SPREAD = slice(3, 20, 4)
-"""The angles that are sideways: towards the little finger from the hand's y axis, for the thumb out of the palm."""
+"""The 20 angles of a hand, rad: four a finger from thumb to little, bending at three joints from the base, then sideways: towards the
+little finger from the hand's y axis, for the thumb out of the palm."""
 PALM = [WRIST, 1, *KNUCKLES]
 """The joints that no angle moves: wrist, the thumb's CMC, knuckles."""
 MIRROR: dict[Side, Floats] = {"right": np.ones(3), "left": np.array([-1.0, 1.0, 1.0])}
