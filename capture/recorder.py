@@ -44,15 +44,17 @@ def record(drivers: Sequence[Driver], path: Path, *, task: str = "", source: str
                     writer.add_stream(spec)
             writer.start()
             threads = [threading.Thread(target=_read, args=(driver, batches, stop), name=driver.name, daemon=True) for driver in opened]
-            for thread in threads:
-                thread.start()
-            running = {driver.name for driver in opened}
+            running: set[str] = set()
             interrupted: KeyboardInterrupt | None = None
             try:
+                for thread in threads:
+                    running.add(thread.name)
+                    thread.start()
                 _write(writer, batches, running, progress)
             except KeyboardInterrupt as error:  # the person ends the take: the devices stop, what they delivered is written
                 interrupted = error
                 stop.set()
+                running &= {thread.name for thread in threads if thread.ident}  # it may have come while they were started
                 _write(writer, batches, running, None)
             finally:
                 stop.set()
