@@ -4,9 +4,10 @@
 
 Each reader gets `count` damaged messages (bytes flipped, cut off, doubled, spliced), then as many that are well framed and hold anything:
 other numbers in a text's fields, random poses and counters in a binary payload. A reader must answer each with readings of finite or
-missing numbers, or with a reason. What comes over TCP is cut into messages first, in one stream that is only begun again, as a driver does
-it, when it says that it is none. Crashes are exceptions and numbers that are none; hangs answers that took more than a second of the processor; growth what
-the process' memory gained after the first tenth; reasons how many there are (each is counted for ever). Warnings are errors.
+missing numbers, or with a reason. What comes over TCP is cut into messages first, in one stream that is only begun again, as a driver
+does it, when it says that it is none. Crashes are exceptions and numbers that are none; hangs answers that took more than a second of the
+processor; growth what the process' memory gained after the first tenth; reasons how many there are (each is counted for ever). Warnings
+are errors.
 
 Read is the share of messages that became a reading: of the framed ones it shows that what comes behind the framing was tried too. The last
 line is one JSON object; exit 0 only when nothing crashed, hung or grew, and some of either kind were read. `bench/fuzz_files.py` does the
