@@ -20,7 +20,7 @@ from firsthand.capture.stream import Sample, StreamSpec
 from firsthand.retarget.action_track import Actions, ActionTrack
 from firsthand.retarget.hand_track import ABSENT, MEASURED, Hands, HandTrack
 
-for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL), (signal.SIGQUIT, signal.SIG_DFL)):
     if signal.getsignal(_number) == signal.SIG_IGN:  # in a shell's background, under nohup: the commands under test would be as deaf
         signal.signal(_number, _usual)
 
